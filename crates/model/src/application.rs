@@ -1,0 +1,106 @@
+//! Applications of an instance (contract/runtime.md section 2).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Invalid, id::ClientId, time::Timestamp};
+
+/// What kind of client an application is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationType {
+    /// A server that keeps a secret (`regularwebapp`).
+    RegularWebApp,
+    /// A browser app without a secret; PKCE is its proof (`singlepageapp`).
+    SinglePageApp,
+}
+
+impl ApplicationType {
+    /// Reads App ID's name of the type.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "regularwebapp" => Ok(Self::RegularWebApp),
+            "singlepageapp" => Ok(Self::SinglePageApp),
+            _ => Err(Invalid::new(
+                "type",
+                "must be regularwebapp or singlepageapp",
+            )),
+        }
+    }
+
+    /// App ID's name of the type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RegularWebApp => "regularwebapp",
+            Self::SinglePageApp => "singlepageapp",
+        }
+    }
+}
+
+/// An application without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// Its `client_id`.
+    pub client_id: ClientId,
+    /// 1 to 50 characters.
+    pub name: String,
+    /// Whether it can keep a secret.
+    pub kind: ApplicationType,
+    /// Custom scopes it owns, in the order given.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An application's name: 1 to 50 characters, none of them control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationName(String);
+
+impl ApplicationName {
+    /// Checks length and characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let n = text.chars().count();
+        if n == 0 || n > 50 || text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err(Invalid::new("name", "must be 1 to 50 printable characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A custom scope: lower-case alphanumerics, `.` and `_`, under 50 characters, not starting with `appid` or `openid`
+/// (contract/runtime.md section 6.5).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeName(String);
+
+impl ScopeName {
+    /// Checks the rules.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let shape = !text.is_empty()
+            && text.len() < 50
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'_');
+        if !shape {
+            return Err(Invalid::new(
+                "scopes",
+                "a scope is 1 to 49 lower-case letters, digits, '.' or '_'",
+            ));
+        }
+        if text.starts_with("appid") || text.starts_with("openid") {
+            return Err(Invalid::new(
+                "scopes",
+                "a scope may not start with 'appid' or 'openid'",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The scope.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,151 @@
+//! `config/tokens`: lifetimes and claim mappings (contract/runtime.md sections 6.6 and 6.7).
+
+use serde::{Deserialize, Serialize};
+
+use super::Family;
+use crate::Invalid;
+
+/// Token lifetimes and claim mappings. What is left out on a write goes back to its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TokensConfig {
+    /// Claims mapped into identity tokens, applied in order.
+    pub id_token_claims: Vec<ClaimMapping>,
+    /// Claims mapped into access tokens, applied in order.
+    pub access_token_claims: Vec<ClaimMapping>,
+    /// Access (and identity) token lifetime.
+    pub access: AccessLifetime,
+    /// Refresh tokens: off unless switched on.
+    pub refresh: RefreshLifetime,
+    /// Anonymous sign-in: on unless switched off.
+    pub anonymous_access: AnonymousLifetime,
+}
+
+/// A claim copied from a source into a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimMapping {
+    /// One of [`CLAIM_SOURCES`].
+    pub source: String,
+    /// Dot path into the source; empty counts as absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_claim: Option<String>,
+    /// Claim name in the token; defaults to the whole source path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_claim: Option<String>,
+}
+
+/// Where a mapped claim may come from.
+pub const CLAIM_SOURCES: [&str; 8] = [
+    "saml",
+    "cloud_directory",
+    "facebook",
+    "google",
+    "appid_custom",
+    "ibmid",
+    "attributes",
+    "roles",
+];
+
+/// Access token lifetime in seconds, 300 to 86,400.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccessLifetime {
+    /// Seconds.
+    pub expires_in: i64,
+}
+
+/// Refresh token switch and lifetime in seconds, 86,400 to 7,776,000.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RefreshLifetime {
+    /// Seconds.
+    pub expires_in: i64,
+    /// Whether refresh tokens are issued.
+    pub enabled: bool,
+}
+
+/// Anonymous token switch and lifetime in seconds, 86,400 to 7,776,000.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AnonymousLifetime {
+    /// Seconds.
+    pub expires_in: i64,
+    /// Whether anonymous sign-in is allowed.
+    pub enabled: bool,
+}
+
+impl Default for AccessLifetime {
+    fn default() -> Self {
+        Self { expires_in: 3600 }
+    }
+}
+
+impl Default for RefreshLifetime {
+    fn default() -> Self {
+        Self {
+            expires_in: 2_592_000,
+            enabled: false,
+        }
+    }
+}
+
+impl Default for AnonymousLifetime {
+    fn default() -> Self {
+        Self {
+            expires_in: 2_592_000,
+            enabled: true,
+        }
+    }
+}
+
+impl Family for TokensConfig {
+    const NAME: &'static str = "tokens";
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let within = |field: &str, value: i64, low: i64, high: i64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Invalid::new(
+                    field,
+                    format!("must be {low} to {high} seconds"),
+                ))
+            }
+        };
+        within("access.expires_in", self.access.expires_in, 300, 86_400)?;
+        within(
+            "refresh.expires_in",
+            self.refresh.expires_in,
+            86_400,
+            7_776_000,
+        )?;
+        within(
+            "anonymousAccess.expires_in",
+            self.anonymous_access.expires_in,
+            86_400,
+            7_776_000,
+        )?;
+        for (field, claims) in [
+            ("idTokenClaims", &self.id_token_claims),
+            ("accessTokenClaims", &self.access_token_claims),
+        ] {
+            if claims.len() > 100 {
+                return Err(Invalid::new(field, "holds more than 100 claims"));
+            }
+            for claim in claims {
+                if !CLAIM_SOURCES.contains(&claim.source.as_str()) {
+                    return Err(Invalid::new(
+                        format!("{field}.source"),
+                        format!("must be one of {}", CLAIM_SOURCES.join(", ")),
+                    ));
+                }
+                let no_path = claim.source_claim.as_deref().unwrap_or("").is_empty();
+                if no_path && claim.source != "roles" {
+                    return Err(Invalid::new(format!("{field}.sourceClaim"), "is required"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

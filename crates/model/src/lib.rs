@@ -1,0 +1,13 @@
+//! What the words of the product mean: identifiers, roles, configuration families, users. Values here are valid by
+//! construction (`parse` is the only door); nothing here does I/O, reads the clock or knows SQL, HTTP or cryptography.
+
+pub mod application;
+pub mod email;
+pub mod family;
+pub mod id;
+pub mod invalid;
+pub mod privilege;
+pub mod role;
+pub mod time;
+
+pub use invalid::Invalid;
