@@ -1,1 +1,121 @@
-//! 
+//! The product: one function per thing that can be done. Knows the store, cryptography and the wire formats; knows nothing of
+//! HTTP servers. A function takes its proof of permission first, does the thing and answers a domain value.
+//!
+//! Everything hangs on [`Engine`], made once by the program; there is no global state. The present and randomness come in
+//! through it ([`Clock`], [`Random`]), so that tests move their own clock.
+
+pub mod access;
+pub mod config;
+pub mod error;
+pub mod tenant;
+
+use std::sync::Arc;
+
+use vestibule_crypto::{password::HasherPool, random::Random, seal::MasterKey};
+use vestibule_model::time::{Clock, Timestamp};
+use vestibule_store::Store;
+
+pub use error::{Error, Kind, Result};
+
+use crate::tenant::TenantCache;
+
+/// What the engine is told by the program that starts it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Scheme and authority that clients see, without a trailing slash; issuer and links are built from it.
+    pub public_url: String,
+    /// Region of instances created without one.
+    pub region: String,
+    /// Days that a deleted instance rests before it is destroyed.
+    pub retention_days: u32,
+}
+
+/// What the engine is made of. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    settings: Settings,
+    store: Store,
+    master: MasterKey,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    hashers: HasherPool,
+    tenants: TenantCache,
+}
+
+/// What [`Engine::new`] needs.
+pub struct Ingredients {
+    /// What the operator chose.
+    pub settings: Settings,
+    /// The database.
+    pub store: Store,
+    /// Seals secrets at rest.
+    pub master: MasterKey,
+    /// The present.
+    pub clock: Box<dyn Clock>,
+    /// Randomness.
+    pub random: Box<dyn Random>,
+    /// Password hashing.
+    pub hashers: HasherPool,
+}
+
+impl Engine {
+    /// Puts the parts together. Does no I/O.
+    pub fn new(ingredients: Ingredients) -> Self {
+        Self {
+            parts: Arc::new(Parts {
+                settings: ingredients.settings,
+                store: ingredients.store,
+                master: ingredients.master,
+                clock: ingredients.clock,
+                random: ingredients.random,
+                hashers: ingredients.hashers,
+                tenants: TenantCache::new(),
+            }),
+        }
+    }
+
+    /// What the operator chose.
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.parts.store
+    }
+
+    pub(crate) fn master(&self) -> &MasterKey {
+        &self.parts.master
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        self.parts.random.as_ref()
+    }
+
+    pub(crate) fn random_id(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.parts.random.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn hashers(&self) -> &HasherPool {
+        &self.parts.hashers
+    }
+
+    pub(crate) fn tenants(&self) -> &TenantCache {
+        &self.parts.tenants
+    }
+
+    /// Finishes what was accepted and closes the database.
+    pub async fn close(&self) {
+        self.parts.store.close().await;
+    }
+}

@@ -1,1 +1,20 @@
-//! 
+//! SQL for SQLite and PostgreSQL. Knows the model and the two databases; knows nothing of HTTP, protocols or cryptography:
+//! what is sealed or hashed arrives so.
+//!
+//! Store functions are methods of [`scope::Tenant`] (one instance's rows) or [`scope::Platform`], written once, in plain
+//! sequential code, for both engines; the seam is `db`.
+
+mod db;
+mod dialect;
+mod error;
+mod migrate;
+mod postgres;
+pub mod scope;
+pub mod snapshot;
+mod sqlite;
+mod value;
+
+pub use db::{Conn, Db, DbOptions, EngineKind};
+pub use error::{Error, Result};
+pub use scope::Store;
+pub use value::{Row, Value};

@@ -1,1 +1,14 @@
-//! 
+//! HTTP: routes, extractors, rendering, assets. A handler parses, makes one engine call and renders; it decides nothing about the
+//! business. Every route stands in one table ([`route::all`]) from which router, OpenAPI document and tests are made.
+
+pub mod app;
+pub mod error;
+pub mod extract;
+pub mod management;
+pub mod openapi;
+pub mod operations;
+pub mod platform;
+pub mod route;
+pub mod runtime;
+
+pub use app::{App, Limits, router};

@@ -1,0 +1,255 @@
+//! What a node holds in memory of each live instance, behind the instance's version: configuration, applications, roles, keys and
+//! revocations. Requests that need no user touch no row (architecture.md, hot paths).
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use moka::sync::Cache;
+use vestibule_crypto::jose::SigningKey;
+use vestibule_model::{
+    application::Application,
+    id::{ClientId, RoleId, TenantId},
+    role::Role,
+    time::Timestamp,
+};
+use vestibule_store::snapshot::{Revocation, RevocationKind};
+use zeroize::Zeroizing;
+
+use crate::{Engine, Error, Result, config::Configuration};
+
+/// Most instances one node keeps in memory; the least recently used make room.
+const MOST_TENANTS: u64 = 20_000;
+
+/// One instance as of one version. Immutable: a change makes a new one.
+pub struct TenantState {
+    /// The instance.
+    pub id: TenantId,
+    /// Display name.
+    pub name: String,
+    /// Region.
+    pub region: String,
+    /// Whether it serves: a deleted or switched-off instance does not.
+    pub active: bool,
+    /// Rises with each change.
+    pub version: i64,
+    /// Configuration families.
+    pub config: Configuration,
+    /// Applications by client id.
+    pub applications: HashMap<ClientId, ApplicationState>,
+    /// Roles by id.
+    pub roles: HashMap<RoleId, Role>,
+    /// The key that signs now.
+    pub signing_key: Arc<SigningKey>,
+    /// All keys that verify, the signing one first.
+    pub keys: Vec<Arc<SigningKey>>,
+    /// Refused tokens: (kind, subject) → issued before.
+    pub revocations: HashMap<(RevocationKind, String), Timestamp>,
+}
+
+/// An application with what a token request needs of it.
+pub struct ApplicationState {
+    /// The application.
+    pub application: Application,
+    /// Its secret, if it has one. Compared in constant time, never printed.
+    pub secret: Option<Zeroizing<String>>,
+    /// Its roles.
+    pub roles: Vec<RoleId>,
+}
+
+impl TenantState {
+    /// `{host}/oauth/v4/{tenantId}`: issuer and base of the OAuth endpoints.
+    pub fn issuer(&self, public_url: &str) -> String {
+        format!("{public_url}/oauth/v4/{}", self.id)
+    }
+}
+
+/// Snapshots by instance.
+pub(crate) struct TenantCache {
+    states: Cache<TenantId, Arc<TenantState>>,
+    /// Rises when anything is forgotten, so that a load which began before a change never overwrites its effect.
+    forgotten: AtomicU64,
+}
+
+impl TenantCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            states: Cache::new(MOST_TENANTS),
+            forgotten: AtomicU64::new(0),
+        }
+    }
+
+    /// Forgets an instance: the next request reads it again.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.states.invalidate(&tenant);
+    }
+}
+
+impl Engine {
+    /// The instance as it is now, for the runtime plane: `NotFound` when there is none or it does not serve.
+    pub async fn tenant(&self, id: TenantId) -> Result<Arc<TenantState>> {
+        let state = self.tenant_in_any_state(id).await?;
+        if state.active {
+            Ok(state)
+        } else {
+            Err(no_such_instance())
+        }
+    }
+
+    /// The instance whatever its state.
+    pub(crate) async fn tenant_in_any_state(&self, id: TenantId) -> Result<Arc<TenantState>> {
+        if let Some(state) = self.tenants().states.get(&id) {
+            return Ok(state);
+        }
+        let before = self.tenants().forgotten.load(Ordering::SeqCst);
+        let state = Arc::new(self.load_tenant(id).await?);
+        if self.tenants().forgotten.load(Ordering::SeqCst) == before {
+            self.tenants().states.insert(id, Arc::clone(&state));
+        }
+        Ok(state)
+    }
+
+    /// Drops snapshots that other nodes made old, and answers the time to ask from next time. Called once a second by a worker.
+    pub async fn refresh_tenants(&self, since: Timestamp) -> Result<Timestamp> {
+        let now = self.now();
+        let changed = self
+            .store()
+            .platform_read(move |platform| platform.list_changed_instances(since))
+            .await?;
+        for (guid, version) in changed {
+            let Ok(id) = TenantId::parse(&guid) else {
+                continue;
+            };
+            if self
+                .tenants()
+                .states
+                .get(&id)
+                .is_some_and(|state| state.version != version)
+            {
+                self.tenants().forget(id);
+            }
+        }
+        // Clocks of nodes differ and transactions last: look back a little further than the last look.
+        Ok(now.plus_seconds(-10))
+    }
+
+    async fn load_tenant(&self, id: TenantId) -> Result<TenantState> {
+        let snapshot = self
+            .store()
+            .read(id, |tenant| tenant.find_snapshot())
+            .await?
+            .ok_or_else(no_such_instance)?;
+        let config = Configuration::open(self, id, &snapshot.config)?;
+        let keys = snapshot
+            .signing_keys
+            .iter()
+            .map(|key| {
+                SigningKey::from_sealed(
+                    self.master(),
+                    key_context(id, &key.kid).as_bytes(),
+                    &key.sealed,
+                )
+                .map(Arc::new)
+                .map_err(Error::internal)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let signing_key = snapshot
+            .signing_keys
+            .iter()
+            .position(|key| key.retired_at.is_none())
+            .and_then(|i| keys.get(i).cloned())
+            .ok_or_else(|| Error::internal(format!("instance {id} has no signing key")))?;
+        let mut applications = HashMap::with_capacity(snapshot.applications.len());
+        for (application, sealed) in snapshot.applications {
+            let secret = match sealed {
+                Some(sealed) => Some(self.open_secret(id, application.client_id, &sealed)?),
+                None => None,
+            };
+            let roles = snapshot
+                .application_roles
+                .iter()
+                .filter(|(client, _)| *client == application.client_id)
+                .map(|(_, role)| *role)
+                .collect();
+            applications.insert(
+                application.client_id,
+                ApplicationState {
+                    application,
+                    secret,
+                    roles,
+                },
+            );
+        }
+        Ok(TenantState {
+            id,
+            name: snapshot.name,
+            region: snapshot.region,
+            active: snapshot.state == "active",
+            version: snapshot.version,
+            config,
+            applications,
+            roles: snapshot
+                .roles
+                .into_iter()
+                .map(|role| (role.id, role))
+                .collect(),
+            signing_key,
+            keys,
+            revocations: snapshot
+                .revocations
+                .into_iter()
+                .map(
+                    |Revocation {
+                         kind,
+                         subject,
+                         issued_before,
+                         ..
+                     }| ((kind, subject), issued_before),
+                )
+                .collect(),
+        })
+    }
+
+    /// Seals an application's secret for storage.
+    pub(crate) fn seal_secret(&self, tenant: TenantId, client: ClientId, secret: &str) -> Vec<u8> {
+        self.master().seal(
+            secret_context(tenant, client).as_bytes(),
+            secret.as_bytes(),
+            self.random(),
+        )
+    }
+
+    /// Opens an application's secret.
+    pub(crate) fn open_secret(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>> {
+        let plain = self
+            .master()
+            .open(secret_context(tenant, client).as_bytes(), sealed)
+            .map_err(Error::internal)?;
+        String::from_utf8(plain.to_vec())
+            .map(Zeroizing::new)
+            .map_err(|_| Error::internal("an application secret is not text"))
+    }
+}
+
+/// What an instance's sealed signing key is bound to.
+pub(crate) fn key_context(tenant: TenantId, kid: &str) -> String {
+    format!("signing-key:{tenant}:{kid}")
+}
+
+fn secret_context(tenant: TenantId, client: ClientId) -> String {
+    format!("application-secret:{tenant}:{client}")
+}
+
+fn no_such_instance() -> Error {
+    Error::not_found("There is no such instance.")
+}

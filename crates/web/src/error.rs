@@ -1,0 +1,96 @@
+//! One table from the engine's kinds of errors to statuses, and one renderer per dialect of errors.
+
+mod iam;
+mod management;
+mod oauth;
+mod scim;
+
+use axum::{
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use vestibule_engine::{Error, Kind};
+
+pub use iam::IamError;
+pub use management::ManagementError;
+pub use oauth::OauthError;
+pub use scim::ScimError;
+
+/// The status of a kind of error.
+pub fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Stale => StatusCode::PRECONDITION_FAILED,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Writes what the caller must not see to the log.
+pub fn log(error: &Error) {
+    match (&error.kind, &error.source) {
+        (Kind::Internal, _) => tracing::error!(?error, "request failed"),
+        (Kind::Unavailable(_), _) | (_, Some(_)) => tracing::debug!(?error, "request refused"),
+        _ => {}
+    }
+}
+
+/// A JSON error answer with the status of the error and, where one is due, `Retry-After` (RFC 9110 section 10.2.3).
+pub(crate) fn json(error: &Error, body: &impl Serialize) -> Response {
+    json_with_status(error, status(error.kind), body)
+}
+
+/// The same with a status of the dialect's own.
+pub(crate) fn json_with_status(
+    error: &Error,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> Response {
+    log(error);
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Kind::Throttled(seconds) | Kind::Unavailable(seconds) = error.kind {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Answers a path that nothing lives at, in the dialect of its plane.
+pub(crate) async fn no_such_route(request: Request) -> Response {
+    by_plane(
+        request.uri().path(),
+        StatusCode::NOT_FOUND,
+        Error::not_found("There is nothing at this path."),
+    )
+}
+
+/// Answers a method that a path does not have, in the dialect of its plane.
+pub(crate) async fn no_such_method(request: Request) -> Response {
+    by_plane(
+        request.uri().path(),
+        StatusCode::METHOD_NOT_ALLOWED,
+        Error::invalid("This path does not take this method."),
+    )
+}
+
+fn by_plane(path: &str, status: StatusCode, error: Error) -> Response {
+    let mut response = if path.starts_with("/oauth/") {
+        OauthError(error).into_response()
+    } else if path.starts_with("/v1/") || path.starts_with("/v2/") || path.starts_with("/identity/")
+    {
+        IamError(error).into_response()
+    } else {
+        ManagementError(error).into_response()
+    };
+    *response.status_mut() = status;
+    response
+}

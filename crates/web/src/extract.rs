@@ -1,0 +1,7 @@
+//! What handlers take from requests: permissions, bodies, tokens.
+
+mod body;
+mod permission;
+
+pub use body::JsonBody;
+pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling};

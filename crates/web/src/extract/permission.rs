@@ -1,0 +1,102 @@
+//! Proofs of permission from the bearer token and the instance in the path.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{header, request::Parts},
+};
+use vestibule_engine::{
+    Error,
+    access::{Caller, Manager, Reader, Writer},
+};
+use vestibule_model::id::TenantId;
+
+use crate::{
+    App,
+    error::{IamError, ManagementError},
+};
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 section 2.1). The scheme's case does not matter.
+pub struct Bearer(pub String);
+
+/// Whoever holds a valid platform token.
+pub struct Calling(pub Caller);
+
+/// Whoever may read the instance in the path.
+pub struct AsReader(pub Reader);
+
+/// Whoever may change the instance in the path.
+pub struct AsWriter(pub Writer);
+
+/// Whoever may move users of the instance in the path.
+pub struct AsManager(pub Manager);
+
+impl Bearer {
+    /// Reads it from the headers.
+    pub fn of(parts: &Parts) -> Result<Self, Error> {
+        let value = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .ok_or_else(|| Error::unauthenticated("A bearer token is required."))?;
+        match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Ok(Self(token.trim().to_owned()))
+            }
+            _ => Err(Error::unauthenticated("A bearer token is required.")),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Calling {
+    type Rejection = IamError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, IamError> {
+        Ok(Self(caller(parts, app).await?))
+    }
+}
+
+impl FromRequestParts<App> for AsReader {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let (caller, tenant) = at_instance(parts, app).await?;
+        Ok(Self(app.engine.permit_reader(caller, tenant).await?))
+    }
+}
+
+impl FromRequestParts<App> for AsWriter {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let (caller, tenant) = at_instance(parts, app).await?;
+        Ok(Self(app.engine.permit_writer(caller, tenant).await?))
+    }
+}
+
+impl FromRequestParts<App> for AsManager {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let (caller, tenant) = at_instance(parts, app).await?;
+        Ok(Self(app.engine.permit_manager(caller, tenant).await?))
+    }
+}
+
+async fn caller(parts: &Parts, app: &App) -> Result<Caller, Error> {
+    let Bearer(token) = Bearer::of(parts)?;
+    app.engine.authenticate_caller(&token).await
+}
+
+/// Who calls, and the `{tenantId}` of the path. Nobody learns whether an instance exists before having said who they are.
+async fn at_instance(parts: &mut Parts, app: &App) -> Result<(Caller, TenantId), Error> {
+    let caller = caller(parts, app).await?;
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| Error::not_found("There is no such instance."))?;
+    let tenant = params
+        .iter()
+        .find(|(name, _)| *name == "tenantId")
+        .and_then(|(_, value)| TenantId::parse(value).ok())
+        .ok_or_else(|| Error::not_found("There is no such instance."))?;
+    Ok((caller, tenant))
+}

@@ -1,0 +1,8 @@
+//! The management plane.
+
+use crate::route::Route;
+
+/// Its routes.
+pub fn routes() -> Vec<Route> {
+    Vec::new()
+}

@@ -1,0 +1,39 @@
+//! What operators' machines ask: health, metrics, the API's own description.
+
+use axum::{extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use serde_json::{Value, json};
+
+use crate::{App, openapi, route::Route};
+
+/// Health and description.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new("get", "/health/live", "health_live", || get(live))
+            .summary("Whether the process answers.")
+            .answers::<Value>(200),
+        Route::new("get", "/health/ready", "health_ready", || get(ready))
+            .summary("Whether the database answers too.")
+            .answers::<Value>(200),
+        Route::new("get", "/openapi.json", "openapi", || get(description))
+            .summary("This description.")
+            .answers::<Value>(200),
+    ]
+}
+
+async fn live() -> impl IntoResponse {
+    axum::Json(json!({"status": "ok"}))
+}
+
+async fn ready(State(app): State<App>) -> impl IntoResponse {
+    match app.engine.check_database().await {
+        Ok(()) => (StatusCode::OK, axum::Json(json!({"status": "ok"}))),
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            axum::Json(json!({"status": "database unavailable"})),
+        ),
+    }
+}
+
+async fn description() -> impl IntoResponse {
+    axum::Json(openapi::document())
+}
