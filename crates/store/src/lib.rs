@@ -9,6 +9,7 @@ mod dialect;
 mod error;
 mod migrate;
 mod postgres;
+mod queue;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;

@@ -1,0 +1,450 @@
+//! SQLite: one thread that writes, with group commit, and a few that read.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rusqlite::{CachedStatement, Connection, OpenFlags, types::ValueRef};
+use tokio::sync::{Mutex, oneshot};
+
+use crate::{
+    Error, Result, Row, Value,
+    db::{Conn, ConnEngine, DbOptions, run},
+    dialect,
+    queue::Queue,
+};
+
+/// A commit is shared by the calls that are waiting when it begins: at most so many,
+const GROUP_CALLS: usize = 256;
+/// and no further one is taken once those in the group have run for so long.
+const GROUP_TIME: Duration = Duration::from_millis(5);
+/// Prepared statements kept for each connection.
+const STATEMENTS: usize = 256;
+
+/// Page caches are filled as pages are used: at most 8 MiB for the writer and 4 MiB for a reader. The log is written back to the
+/// database after 16 MiB.
+const WRITER_SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA busy_timeout = 5000;
+    PRAGMA cache_size = -8192;
+    PRAGMA wal_autocheckpoint = 4096;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA trusted_schema = OFF;";
+const READER_SETTINGS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA busy_timeout = 5000;
+    PRAGMA cache_size = -4096;
+    PRAGMA trusted_schema = OFF;";
+
+type Calls = Queue<Box<dyn Call>>;
+
+pub(crate) struct Sqlite {
+    writes: Arc<Calls>,
+    reads: Arc<Calls>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(path: &str, options: &DbOptions) -> Result<Self> {
+        let path = PathBuf::from(path);
+        let readers = options.readers.max(1);
+        let (writer, readers, lock) =
+            tokio::task::spawn_blocking(move || open_connections(&path, readers))
+                .await
+                .map_err(|_| Error::other("opening the database file panicked"))??;
+        let writes = Arc::new(Calls::new(options.queue));
+        let reads = Arc::new(Calls::new(options.queue));
+        // Whichever thread ends last lets go of the lock.
+        let lock = Arc::new(lock);
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(work)
+                .map_err(|error| Error::unavailable(format!("cannot start a thread: {error}")))
+        };
+        let sqlite = Self {
+            writes: Arc::clone(&writes),
+            reads: Arc::clone(&reads),
+            readers: Mutex::default(),
+            writer: Mutex::default(),
+        };
+        let held = Arc::clone(&lock);
+        sqlite.writer.lock().await.push(spawn(
+            "db-writer",
+            Box::new(move || {
+                write_all(&writer, &writes);
+                drop(writer);
+                drop(held);
+            }),
+        )?);
+        for reader in readers {
+            let (held, reads) = (Arc::clone(&lock), Arc::clone(&reads));
+            sqlite.readers.lock().await.push(spawn(
+                "db-reader",
+                Box::new(move || {
+                    read_all(&reader, &reads);
+                    drop(reader);
+                    drop(held);
+                }),
+            )?);
+        }
+        Ok(sqlite)
+    }
+
+    pub(crate) async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    {
+        submit(&self.reads, f).await
+    }
+
+    pub(crate) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    {
+        submit(&self.writes, f).await
+    }
+
+    /// Ends the readers first, so that the writer's last act, writing the whole log back, finds nobody in its way.
+    pub(crate) async fn close(&self) {
+        self.reads.close();
+        join(&self.readers).await;
+        self.writes.close();
+        join(&self.writer).await;
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+/// All rows of a statement.
+pub(crate) fn query(conn: &Connection, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+    let failed = |error| dialect::sqlite_error(&error, sql);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    bind(&mut statement, sql, params)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut result = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let values = (0..columns)
+            .map(|column| value(row.get_ref(column).map_err(failed)?, column))
+            .collect::<Result<Vec<_>>>()?;
+        result.push(Row::new(values));
+    }
+    Ok(result)
+}
+
+/// Runs a statement; how many rows it changed.
+pub(crate) fn execute(conn: &Connection, sql: &str, params: &[Value]) -> Result<u64> {
+    execute_each(conn, sql, [params])
+}
+
+/// Runs a statement for each set of parameters; how many rows were changed in all.
+pub(crate) fn execute_many(conn: &Connection, sql: &str, rows: &[Vec<Value>]) -> Result<u64> {
+    execute_each(conn, sql, rows.iter().map(Vec::as_slice))
+}
+
+/// Runs several statements without parameters.
+pub(crate) fn script(conn: &Connection, sql: &str) -> Result<()> {
+    conn.execute_batch(sql)
+        .map_err(|error| dialect::sqlite_error(&error, sql))
+}
+
+/// Runs a statement that controls the transaction.
+pub(crate) fn control(conn: &Connection, sql: &str) -> Result<()> {
+    conn.prepare_cached(sql)
+        .and_then(|mut statement| statement.raw_execute())
+        .map(drop)
+        .map_err(|error| dialect::sqlite_error(&error, sql))
+}
+
+fn execute_each<'a>(
+    conn: &Connection,
+    sql: &str,
+    rows: impl IntoIterator<Item = &'a [Value]>,
+) -> Result<u64> {
+    let failed = |error| dialect::sqlite_error(&error, sql);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let mut changed = 0;
+    for params in rows {
+        bind(&mut statement, sql, params)?;
+        changed += statement.raw_execute().map_err(failed)? as u64;
+    }
+    Ok(changed)
+}
+
+/// SQLite takes `$1` for a name and numbers names as they first occur, so each is bound by the number in its name.
+fn bind(statement: &mut CachedStatement<'_>, sql: &str, params: &[Value]) -> Result<()> {
+    let mut highest = 0;
+    for index in 1..=statement.parameter_count() {
+        let number = statement
+            .parameter_name(index)
+            .and_then(dialect::placeholder)
+            .ok_or_else(|| dialect::mistake("a placeholder is not of the form $n", sql))?;
+        highest = highest.max(number);
+        let Some(param) = params.get(number - 1) else {
+            return Err(dialect::mistake("fewer parameters than placeholders", sql));
+        };
+        match param {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+            Value::Int(value) => statement.raw_bind_parameter(index, value),
+            Value::Text(value) => statement.raw_bind_parameter(index, value),
+            Value::Blob(value) => statement.raw_bind_parameter(index, value),
+        }
+        .map_err(|error| dialect::sqlite_error(&error, sql))?;
+    }
+    if highest < params.len() {
+        return Err(dialect::mistake("more parameters than placeholders", sql));
+    }
+    Ok(())
+}
+
+fn value(found: ValueRef<'_>, column: usize) -> Result<Value> {
+    match found {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes)
+            .map(Value::from)
+            .map_err(|_| Error::corrupt(format!("column {column}: text that is not UTF-8"))),
+        ValueRef::Blob(bytes) => Ok(Value::from(bytes)),
+        ValueRef::Real(_) => Err(Error::corrupt(format!(
+            "column {column}: a floating point number"
+        ))),
+    }
+}
+
+/// A caller's closure with the way back to it.
+trait Call: Send {
+    /// Runs the closure. Whether it wants kept what it did.
+    fn run(&mut self, conn: &mut Conn<'_>) -> bool;
+    /// Puts an error in the place of what the closure returned.
+    fn fail(&mut self, error: Error);
+    /// Hands what the closure returned to the caller.
+    fn answer(self: Box<Self>);
+    /// Whether the caller has gone before the closure ran.
+    fn abandoned(&self) -> bool;
+}
+
+struct Pending<T, E, F> {
+    closure: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Call for Pending<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, conn: &mut Conn<'_>) -> bool {
+        self.outcome = self.closure.take().map(|closure| run(conn, closure));
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.outcome = Some(Err(error.into()));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // A caller that has gone does not want the answer.
+            drop(self.reply.send(outcome));
+        }
+    }
+
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
+async fn submit<T, E, F>(queue: &Calls, f: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+    F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    queue.push(Box::new(Pending {
+        closure: Some(f),
+        outcome: None,
+        reply,
+    }))?;
+    answer
+        .await
+        .unwrap_or_else(|_| Err(Error::unavailable("it is closed").into()))
+}
+
+fn read_all(conn: &Connection, calls: &Calls) {
+    while let Some(mut call) = calls.pop() {
+        if call.abandoned() {
+            continue;
+        }
+        match control(conn, "BEGIN") {
+            Ok(()) => {
+                call.run(&mut Conn::new(ConnEngine::Sqlite(conn)));
+                roll_back(conn);
+            }
+            Err(error) => call.fail(error),
+        }
+        call.answer();
+    }
+}
+
+fn write_all(conn: &Connection, calls: &Calls) {
+    while let Some(call) = calls.pop() {
+        write_group(conn, calls, call);
+    }
+    if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())) {
+        // Nothing is lost: the log is read at the next start.
+        tracing::warn!(%error, "the database log could not be written back");
+    }
+}
+
+/// Runs the first call and those that wait behind it, each in a savepoint, and commits them together.
+fn write_group(conn: &Connection, calls: &Calls, first: Box<dyn Call>) {
+    let started = Instant::now();
+    let mut kept: Vec<Box<dyn Call>> = Vec::new();
+    let mut next = Some(first);
+    let mut taken = 0;
+    let mut result = control(conn, "BEGIN IMMEDIATE");
+    while let Some(mut call) = next {
+        if let Err(error) = &result {
+            call.fail(error.clone());
+            call.answer();
+            break;
+        }
+        if !call.abandoned() {
+            match write_one(conn, &mut *call) {
+                Ok(true) => kept.push(call),
+                Ok(false) => call.answer(),
+                Err(error) => {
+                    kept.push(call);
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        taken += 1;
+        next = if taken < GROUP_CALLS && started.elapsed() < GROUP_TIME {
+            calls.try_pop()
+        } else {
+            None
+        };
+    }
+    if result.is_ok() && !kept.is_empty() {
+        result = control(conn, "COMMIT");
+    }
+    roll_back(conn);
+    for mut call in kept {
+        if let Err(error) = &result {
+            call.fail(error.clone());
+        }
+        call.answer();
+    }
+}
+
+/// Whether what the call did is to be kept. An error says that the transaction, and with it the whole group, is lost: SQLite undoes
+/// all of it by itself when the disk is full or fails.
+fn write_one(conn: &Connection, call: &mut dyn Call) -> Result<bool> {
+    control(conn, "SAVEPOINT call")?;
+    let keep = call.run(&mut Conn::new(ConnEngine::Sqlite(conn)));
+    if conn.is_autocommit() {
+        return Err(Error::unavailable("the transaction was undone"));
+    }
+    if !keep {
+        control(conn, "ROLLBACK TO call")?;
+    }
+    control(conn, "RELEASE call")?;
+    Ok(keep)
+}
+
+fn roll_back(conn: &Connection) {
+    if !conn.is_autocommit()
+        && let Err(error) = control(conn, "ROLLBACK")
+    {
+        tracing::error!(%error, "a transaction could not be undone");
+    }
+}
+
+async fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
+    // Held while waiting, so that a second caller waits as well.
+    let mut threads = threads.lock().await;
+    let ended = std::mem::take(&mut *threads);
+    let joined =
+        tokio::task::spawn_blocking(move || ended.into_iter().all(|thread| thread.join().is_ok()));
+    if !matches!(joined.await, Ok(true)) {
+        tracing::error!("a database thread panicked");
+    }
+}
+
+fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Connection>, File)> {
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(parent).map_err(|error| cannot_open(parent, &error))?;
+    }
+    let lock = lock(path)?;
+    // Made here for its mode: SQLite gives its log the mode of the database.
+    private(path).map_err(|error| cannot_open(path, &error))?;
+    let connect = |access: OpenFlags, settings: &str| {
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(path, flags)?;
+        conn.execute_batch(settings)?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(conn)
+    };
+    let failed = |error: rusqlite::Error| dialect::sqlite_error(&error, "opening the file");
+    let writer = connect(OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_SETTINGS).map_err(failed)?;
+    let readers = (0..readers)
+        .map(|_| connect(OpenFlags::SQLITE_OPEN_READ_ONLY, READER_SETTINGS))
+        .collect::<rusqlite::Result<Vec<_>>>()
+        .map_err(failed)?;
+    Ok((writer, readers, lock))
+}
+
+/// SQLite would let several processes in. Group commit, and caches above the store, rely on there being one.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path_of_lock = PathBuf::from(name);
+    let file = private(&path_of_lock).map_err(|error| cannot_open(&path_of_lock, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::unavailable(format!(
+            "another process has {} open",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(cannot_open(&path_of_lock, &error)),
+    }
+}
+
+/// Opens a file, made for its owner alone if it is not there.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> Error {
+    Error::unavailable(format!("cannot open {}: {error}", path.display()))
+}
