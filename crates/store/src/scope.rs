@@ -115,7 +115,10 @@ impl<'a, 'c> Tenant<'a, 'c> {
     }
 
     /// Does part of a transaction: what `f` changed is undone if it fails, what came before stays.
-    pub fn attempt<T, E>(&mut self, f: impl FnOnce(&mut Tenant<'_, '_>) -> Result<T, E>) -> Result<T, E>
+    pub fn attempt<T, E>(
+        &mut self,
+        f: impl FnOnce(&mut Tenant<'_, '_>) -> Result<T, E>,
+    ) -> Result<T, E>
     where
         E: From<Error>,
     {

@@ -177,7 +177,8 @@ impl Tenant<'_, '_> {
                 Application {
                     client_id: client_id(row, 0)?,
                     name: row.text(1)?,
-                    kind: ApplicationType::parse(&row.text(2)?).map_err(|_| Error::corrupt("application type"))?,
+                    kind: ApplicationType::parse(&row.text(2)?)
+                        .map_err(|_| Error::corrupt("application type"))?,
                     scopes: owned,
                     created_at: Timestamp::from_millis(row.int(4)?),
                 },

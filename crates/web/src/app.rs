@@ -1,15 +1,18 @@
 //! What handlers share, and how the router is put together.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
 };
+use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
 use vestibule_engine::Engine;
 
-use crate::{error, route};
+use crate::{console, error, metrics::Metrics, route};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -18,12 +21,25 @@ pub struct App {
     pub engine: Engine,
     /// Bounds on requests.
     pub limits: Limits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl App {
+    /// With fresh counters.
+    pub fn new(engine: Engine, limits: Limits) -> Self {
+        Self {
+            engine,
+            limits,
+            metrics: Arc::new(Metrics::new()),
+        }
+    }
 }
 
 /// Bounds on requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Largest request body in bytes, import bodies aside.
+    /// Largest request body in bytes, import bodies aside; counted after decompression.
     pub body: usize,
     /// Largest import body in bytes.
     pub import_body: usize,
@@ -44,12 +60,18 @@ pub fn router(app: App) -> Router {
     for route in route::all() {
         router = router.route(route.path, (route.handler)());
     }
-    router
+    let routes = router
+        .merge(console::files())
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(app.limits.body))
+        // The Go SDK may send gzip bodies; the limit above counts what comes out.
+        .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))
-        .with_state(app)
+        .with_state(app);
+    // A trailing slash means the same as none (documented calls have one); this has to happen before a route is chosen.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
 }
 
 /// Headers that no answer should lack; a handler's own value wins.
@@ -60,11 +82,27 @@ async fn security_headers(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::X_FRAME_OPTIONS, "DENY"),
     ] {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        );
+    }
+    response
+}
+
+/// Counts requests by route and status, and the time they took.
+async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let started = std::time::Instant::now();
+    let response = next.run(request).await;
+    let path = path.as_ref().map_or("unmatched", MatchedPath::as_str);
+    app.metrics
+        .observe(path, response.status(), started.elapsed());
     response
 }

@@ -2,9 +2,12 @@
 //! business. Every route stands in one table ([`route::all`]) from which router, OpenAPI document and tests are made.
 
 pub mod app;
+mod console;
+mod docs;
 pub mod error;
 pub mod extract;
 pub mod management;
+pub mod metrics;
 pub mod openapi;
 pub mod operations;
 pub mod platform;

@@ -1,9 +1,14 @@
 //! What operators' machines ask: health, metrics, the API's own description.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use serde_json::{Value, json};
 
-use crate::{App, openapi, route::Route};
+use crate::{App, docs, openapi, route::Route};
 
 /// Health and description.
 pub fn routes() -> Vec<Route> {
@@ -14,6 +19,12 @@ pub fn routes() -> Vec<Route> {
         Route::new("get", "/health/ready", "health_ready", || get(ready))
             .summary("Whether the database answers too.")
             .answers::<Value>(200),
+        Route::new("get", "/metrics", "metrics", || get(metrics))
+            .summary("Numbers for Prometheus.")
+            .answers_text(200, "text/plain; version=0.0.4"),
+        Route::new("get", "/docs", "docs", || get(docs::page))
+            .summary("The API for people to read.")
+            .answers_text(200, "text/html"),
         Route::new("get", "/openapi.json", "openapi", || get(description))
             .summary("This description.")
             .answers::<Value>(200),
@@ -32,6 +43,16 @@ async fn ready(State(app): State<App>) -> impl IntoResponse {
             axum::Json(json!({"status": "database unavailable"})),
         ),
     }
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        app.metrics.render(),
+    )
 }
 
 async fn description() -> impl IntoResponse {

@@ -1,0 +1,231 @@
+//! Options of `vestibule serve`: command line, then environment, then `vestibule.toml`, then defaults (interface.md).
+
+use std::{fmt, fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// What can be said on the command line and in the environment; every option can also stand in the configuration file under the
+/// same name with underscores.
+#[derive(Args, Default)]
+pub struct ServeArguments {
+    /// Configuration file (TOML).
+    #[arg(long, env = "VESTIBULE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on; port 0 picks a free one and prints it [default: 127.0.0.1:8080]
+    #[arg(long, env = "VESTIBULE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// What clients see, e.g. https://id.example.com; issuer and links are built from it [default: from --listen]
+    #[arg(long, env = "VESTIBULE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Embedded database, master key and first API key [default: ./vestibule-data]
+    #[arg(long, env = "VESTIBULE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// sqlite:<file> or postgres://… [default: sqlite:<data-dir>/vestibule.db]
+    #[arg(
+        long,
+        env = "VESTIBULE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database_url: Option<String>,
+    /// Region name of instances created without one [default: local]
+    #[arg(long, env = "VESTIBULE_REGION", value_name = "NAME")]
+    region: Option<String>,
+    /// API key of the account's first administrator, read at first start only [default: generated]
+    #[arg(
+        long,
+        env = "VESTIBULE_ADMIN_API_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    admin_api_key: Option<String>,
+    /// Key file that seals secrets at rest, made at first start [default: <data-dir>/master.key]
+    #[arg(long, env = "VESTIBULE_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+    /// Log filter, e.g. info or vestibule=debug,warn [default: info]
+    #[arg(long, env = "VESTIBULE_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// Log lines for people or for machines [default: text]
+    #[arg(long, env = "VESTIBULE_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+    /// Largest request body in bytes, imports aside [default: 1048576]
+    #[arg(long, env = "VESTIBULE_MAX_BODY", value_name = "BYTES")]
+    max_body: Option<usize>,
+    /// Largest import body in bytes [default: 67108864]
+    #[arg(long, env = "VESTIBULE_MAX_IMPORT_BODY", value_name = "BYTES")]
+    max_import_body: Option<usize>,
+    /// Days a deleted instance rests before it is destroyed [default: 7]
+    #[arg(long, env = "VESTIBULE_RETENTION_DAYS", value_name = "DAYS")]
+    retention_days: Option<u32>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<String>,
+    public_url: Option<String>,
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    region: Option<String>,
+    admin_api_key: Option<String>,
+    master_key_file: Option<PathBuf>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    max_body: Option<usize>,
+    max_import_body: Option<usize>,
+    retention_days: Option<u32>,
+}
+
+/// Options after everything was put together.
+pub struct Options {
+    /// Address to listen on.
+    pub listen: String,
+    /// Scheme and authority that clients see, if it was said.
+    pub public_url: Option<String>,
+    /// Folder of everything embedded.
+    pub data_dir: PathBuf,
+    /// Database.
+    pub database_url: String,
+    /// Region of new instances.
+    pub region: String,
+    /// First administrator's key, if it was said.
+    pub admin_api_key: Option<String>,
+    /// Master key file.
+    pub master_key_file: PathBuf,
+    /// Log filter.
+    pub log: String,
+    /// Log format.
+    pub log_format: LogFormat,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Largest import body in bytes.
+    pub max_import_body: usize,
+    /// Days a deleted instance rests.
+    pub retention_days: u32,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url)
+            .field("data_dir", &self.data_dir)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServeArguments {
+    /// Puts command line, environment, file and defaults together.
+    pub fn resolve(self) -> Result<Options> {
+        let file = match &self.config {
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text)
+                    .with_context(|| format!("{} is not a valid configuration", path.display()))?
+            }
+            None => File::default(),
+        };
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .unwrap_or_else(|| PathBuf::from("./vestibule-data"));
+        let options = Options {
+            listen: self
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| String::from("127.0.0.1:8080")),
+            public_url: match self.public_url.or(file.public_url) {
+                Some(url) => Some(public_url(&url)?),
+                None => None,
+            },
+            database_url: self
+                .database_url
+                .or(file.database_url)
+                .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("vestibule.db").display())),
+            region: self
+                .region
+                .or(file.region)
+                .unwrap_or_else(|| String::from("local")),
+            admin_api_key: self.admin_api_key.or(file.admin_api_key),
+            master_key_file: self
+                .master_key_file
+                .or(file.master_key_file)
+                .unwrap_or_else(|| data_dir.join("master.key")),
+            log: self
+                .log
+                .or(file.log)
+                .unwrap_or_else(|| String::from("info")),
+            log_format: self
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            max_body: self.max_body.or(file.max_body).unwrap_or(1 << 20),
+            max_import_body: self
+                .max_import_body
+                .or(file.max_import_body)
+                .unwrap_or(64 << 20),
+            retention_days: self.retention_days.or(file.retention_days).unwrap_or(7),
+            data_dir,
+        };
+        if !options.database_url.starts_with("sqlite:")
+            && !options.database_url.starts_with("postgres://")
+            && !options.database_url.starts_with("postgresql://")
+        {
+            bail!("--database-url must start with sqlite: or postgres://");
+        }
+        Ok(options)
+    }
+}
+
+fn public_url(text: &str) -> Result<String> {
+    let trimmed = text.trim_end_matches('/');
+    let authority = trimmed
+        .strip_prefix("https://")
+        .or_else(|| trimmed.strip_prefix("http://"));
+    match authority {
+        Some(authority)
+            if !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' ']) =>
+        {
+            Ok(trimmed.to_owned())
+        }
+        _ => bail!(
+            "--public-url must be a scheme and host, such as https://id.example.com, without a path"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_urls_have_no_path() {
+        assert_eq!(
+            public_url("https://id.example.com/").unwrap(),
+            "https://id.example.com"
+        );
+        for bad in [
+            "id.example.com",
+            "https://",
+            "https://a/b",
+            "ftp://a",
+            "https://u@a",
+        ] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `vestibule serve`: opens everything, tells the newcomer what is where, serves, and stops cleanly.
+
+use std::{fs, io::Write, net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{net::TcpListener, sync::watch};
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+use vestibule_crypto::{password::HasherPool, random::SystemRandom, seal::MasterKey};
+use vestibule_engine::{Engine, Ingredients, Settings};
+use vestibule_model::time::Clock;
+use vestibule_store::{DbOptions, Store};
+use vestibule_web::{App, Limits, router};
+
+use crate::{
+    options::{LogFormat, Options, ServeArguments},
+    system::SystemClock,
+};
+
+/// How long requests may take to finish after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Runs the service until SIGTERM or SIGINT.
+pub fn run(arguments: ServeArguments) -> Result<()> {
+    let options = arguments.resolve()?;
+    start_log(&options)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(options))
+}
+
+async fn serve(options: Options) -> Result<()> {
+    make_private_folder(&options.data_dir)?;
+    let listener = TcpListener::bind(&options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    let url = options
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{address}"));
+    let engine = open(&options, &url).await?;
+    let first = engine
+        .bootstrap(options.admin_api_key.clone())
+        .await
+        .context("cannot set up the account")?;
+    let key_file = options.data_dir.join("admin-api-key");
+    if let Some(key) = first {
+        write_private(&key_file, key.expose())?;
+        println!(
+            "Welcome to Vestibule. The account was made, and its first API key is in\n  {}",
+            key_file.display()
+        );
+        println!("Sign in to the console with that key:\n  {url}/console/");
+        println!(
+            "or from a terminal:\n  vestibule login --url {url} --api-key-file {}\n",
+            key_file.display()
+        );
+    } else {
+        println!("console at {url}/console/");
+    }
+
+    let (stop, stopping) = watch::channel(false);
+    let workers = tokio::spawn(work(engine.clone(), stopping.clone()));
+    let app = router(App::new(
+        engine.clone(),
+        Limits {
+            body: options.max_body,
+            import_body: options.max_import_body,
+        },
+    ));
+    println!("listening on {url}");
+    std::io::stdout()
+        .flush()
+        .context("cannot write to standard output")?;
+    tracing::info!(%address, %url, engine = ?engine.database_engine(), "ready");
+
+    let mut drained = stopping.clone();
+    let server = axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move {
+        // The sender lives until the end of this function, so an error can only mean that it is over.
+        let _ = drained.wait_for(|stop| *stop).await;
+    });
+    let server = tokio::spawn(server.into_future());
+    wait_for_signal().await?;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    if tokio::time::timeout(DRAIN, server).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    workers.await.context("a worker failed")?;
+    engine.close().await;
+    Ok(())
+}
+
+async fn open(options: &Options, url: &str) -> Result<Engine> {
+    let random = SystemRandom::new();
+    let master =
+        MasterKey::load_or_create(&options.master_key_file, &random).with_context(|| {
+            format!(
+                "cannot use the master key {}",
+                options.master_key_file.display()
+            )
+        })?;
+    let store = Store::open(
+        &options.database_url,
+        DbOptions {
+            now_ms: SystemClock.now().millis(),
+            ..DbOptions::default()
+        },
+    )
+    .await
+    .context("cannot open the database")?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    Ok(Engine::new(Ingredients {
+        settings: Settings {
+            public_url: url.to_owned(),
+            region: options.region.clone(),
+            retention_days: options.retention_days,
+        },
+        store,
+        master,
+        clock: Box::new(SystemClock),
+        random: Box::new(random),
+        hashers: HasherPool::new(cores, cores * 64),
+    }))
+}
+
+/// What is done beside requests: noticing what other nodes changed, and removing what has expired.
+async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
+    let mut since = engine.now();
+    let mut ticks: u32 = 0;
+    loop {
+        let tick = tokio::time::sleep(Duration::from_secs(1));
+        tokio::select! {
+            () = tick => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        match engine.refresh_tenants(since).await {
+            Ok(next) => since = next,
+            Err(error) => tracing::warn!(?error, "cannot look for changes of other nodes"),
+        }
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(60)
+            && let Err(error) = engine.clean_up().await
+        {
+            tracing::warn!(?error, "cannot remove what has expired");
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn start_log(options: &Options) -> Result<()> {
+    let filter = EnvFilter::try_new(&options.log).context("--log is not a valid filter")?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match options.log_format {
+        LogFormat::Text => registry
+            .with(fmt::layer().with_writer(std::io::stderr))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .try_init(),
+    };
+    started.context("cannot start the log")
+}
+
+fn make_private_folder(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make {}", path.display()))
+}
+
+fn write_private(path: &Path, secret: &str) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    writeln!(file, "{secret}").with_context(|| format!("cannot write {}", path.display()))
+}
