@@ -6,7 +6,8 @@
 //! 4. What an engine's error means, and how a violated key is named ([`sqlite_error`], [`postgres_error`], [`unique_keys`]).
 //! 5. U+0000 in text: PostgreSQL cannot store it, so neither does ([`check`]).
 //! 6. Writes run one after another on SQLite and side by side on PostgreSQL ([`POSTGRES_LOCK`]).
-//! 7. The catalogue of tables and columns (only `tests/seam.rs` reads it).
+//! 7. The order of text: bytes on SQLite, the server's choice on PostgreSQL unless columns say `COLLATE "C"` (the migrations).
+//! 8. The catalogue of tables and columns (only [`unique_keys`] and `tests/seam.rs` read it).
 //!
 //! A statement text that means one thing on one engine and another on the other is a mistake, not a difference.
 

@@ -43,9 +43,10 @@ pub(crate) fn run(conn: &mut Conn<'_>, engine: EngineKind, now_ms: i64) -> Resul
         ),
         EngineKind::Postgres => (
             POSTGRES,
-            "CREATE TABLE IF NOT EXISTS schema_migrations (
-               version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL
-             )",
+            r#"CREATE TABLE IF NOT EXISTS schema_migrations (
+               version BIGINT NOT NULL PRIMARY KEY, name TEXT COLLATE "C" NOT NULL, checksum TEXT COLLATE "C" NOT NULL,
+               applied_at BIGINT NOT NULL
+             )"#,
         ),
     };
     conn.lock(LOCK)?;
