@@ -51,6 +51,41 @@ pub struct Application {
     pub created_at: Timestamp,
 }
 
+impl Application {
+    /// Most applications one instance keeps.
+    pub const MOST: usize = 200;
+    /// Most scopes one application owns.
+    pub const MOST_SCOPES: usize = 50;
+}
+
+/// The scopes of an application, or those a role takes from one: each once, in the order given, at most
+/// [`Application::MOST_SCOPES`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScopeNames(Vec<String>);
+
+impl ScopeNames {
+    /// Checks each scope and drops repetitions.
+    pub fn parse<T: AsRef<str>>(scopes: &[T]) -> Result<Self, Invalid> {
+        let mut names: Vec<String> = Vec::new();
+        for scope in scopes {
+            let ScopeName(name) = ScopeName::parse(scope.as_ref())?;
+            if names.contains(&name) {
+                continue;
+            }
+            if names.len() == Application::MOST_SCOPES {
+                return Err(Invalid::new("scopes", "must hold at most 50 scopes"));
+            }
+            names.push(name);
+        }
+        Ok(Self(names))
+    }
+
+    /// The scopes.
+    pub fn into_vec(self) -> Vec<String> {
+        self.0
+    }
+}
+
 /// An application's name: 1 to 50 characters, none of them control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationName(String);
@@ -102,5 +137,30 @@ impl ScopeName {
     /// The scope.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_keep_their_order_and_occur_once() {
+        let names = ScopeNames::parse(&["b.read", "a_1", "b.read"]).unwrap();
+        assert_eq!(names.into_vec(), ["b.read", "a_1"]);
+        for bad in ["", "Read", "read all", "appid_x", "openid", &"a".repeat(50)] {
+            assert!(ScopeNames::parse(&[bad]).is_err(), "{bad}");
+        }
+        let many: Vec<String> = (0..51).map(|i| format!("s{i}")).collect();
+        assert!(ScopeNames::parse(&many).is_err());
+        assert!(ScopeNames::parse(&many[..50]).is_ok());
+    }
+
+    #[test]
+    fn names_are_short_and_printable() {
+        assert!(ApplicationName::parse(&"ü".repeat(50)).is_ok());
+        for bad in ["", "  ", "a\nb", &"x".repeat(51)] {
+            assert!(ApplicationName::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

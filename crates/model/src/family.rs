@@ -4,17 +4,24 @@
 //! duplication, and whatever later handles all configuration at once.
 
 pub mod idps;
+mod input;
 pub mod profiles;
 pub mod redirects;
+mod secret;
 pub mod tokens;
+pub mod ui;
 
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Invalid;
 
-/// One configuration document of an instance. `Default` is what an instance has before anyone sets it.
+pub use secret::Secret;
+
+/// One configuration document of an instance. `Default` is what an instance has before anyone sets it. The document in storage
+/// and the body on the wire are the same JSON, so a family is written down once.
 pub trait Family:
-    Serialize + DeserializeOwned + Default + Clone + PartialEq + Send + Sync + 'static
+    Serialize + DeserializeOwned + JsonSchema + Default + Clone + PartialEq + Send + Sync + 'static
 {
     /// The name in storage, in `config/duplicate` and in bundles, e.g. `idps/google`. Never changes.
     const NAME: &'static str;

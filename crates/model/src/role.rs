@@ -27,6 +27,34 @@ pub struct RoleAccess {
     pub scopes: Vec<String>,
 }
 
+impl Role {
+    /// Most roles one instance keeps.
+    pub const MOST: usize = 50;
+}
+
+/// A role's description: at most 500 characters, line breaks allowed, no other control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoleDescription(String);
+
+impl RoleDescription {
+    /// Checks length and characters.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if text.chars().count() > 500 || text.chars().any(bad) {
+            return Err(Invalid::new(
+                "description",
+                "must be at most 500 printable characters",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The description.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A role's name: 1 to 50 printable characters. Matching is exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);

@@ -4,12 +4,16 @@
 //! Store functions are methods of [`scope::Tenant`] (one instance's rows) or [`scope::Platform`], written once, in plain
 //! sequential code, for both engines; the seam is `db`.
 
+mod application;
+mod config;
 mod db;
 mod dialect;
 mod error;
+mod key;
 mod migrate;
 mod postgres;
 mod queue;
+mod role;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;

@@ -1,5 +1,6 @@
 //! `config/redirect_uris`: where sign-in may return to (contract/runtime.md section 5).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -7,7 +8,7 @@ use super::Family;
 use crate::Invalid;
 
 /// The allow-list of redirect URIs. Each starts with `http://` or `https://`; one `*` is allowed, at the very end.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RedirectUris {
     /// In the order given.
