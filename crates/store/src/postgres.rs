@@ -269,7 +269,7 @@ impl Session {
         });
         if let Err(error) = &result {
             tracing::warn!(%error, "a transaction did not end as it should");
-            self.client.take().map(Object::take).map(drop);
+            drop(self.client.take().map(Object::take));
         }
         result
     }
