@@ -1,0 +1,80 @@
+//! The built program as a child process, ended by its id.
+
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// A running service.
+pub struct Server {
+    child: Child,
+    /// `127.0.0.1:port`
+    pub address: String,
+    /// When the process was started.
+    pub started: Instant,
+}
+
+impl Server {
+    /// Starts the program and waits for its `listening on` line.
+    pub async fn start(program: &Path, data: &Path) -> Result<Self> {
+        let started = Instant::now();
+        let mut child = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let address = loop {
+            let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line())
+                .await
+                .context("the service does not start")??
+                .context("the service ended at once")?;
+            if let Some(url) = line.strip_prefix("listening on http://") {
+                break url.to_owned();
+            }
+        };
+        Ok(Self {
+            child,
+            address,
+            started,
+        })
+    }
+
+    /// Resident memory in MB (10⁶ bytes).
+    pub fn resident_megabytes(&self) -> Result<f64> {
+        let id = self.child.id().context("the service has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("cannot read its memory")?;
+        let kilobytes: f64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+            .context("no VmRSS")?;
+        Ok(kilobytes * 1024.0 / 1e6)
+    }
+
+    /// Stops it with SIGTERM and waits.
+    pub async fn stop(mut self) -> Result<()> {
+        let id = self.child.id().context("the service has ended")?;
+        Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .await
+            .context("cannot signal")?;
+        let status = tokio::time::timeout(Duration::from_secs(15), self.child.wait())
+            .await
+            .context("the service does not stop")??;
+        if !status.success() {
+            bail!("the service ended with {status}");
+        }
+        Ok(())
+    }
+}
