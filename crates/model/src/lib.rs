@@ -4,7 +4,9 @@
 pub mod application;
 pub mod email;
 pub mod family;
+pub mod iam;
 pub mod id;
+pub mod instance;
 pub mod invalid;
 pub mod privilege;
 pub mod role;

@@ -11,6 +11,7 @@ mod dialect;
 mod error;
 mod key;
 mod migrate;
+pub mod platform;
 mod postgres;
 mod queue;
 mod role;
