@@ -18,6 +18,7 @@ mod role;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;
+mod tls;
 mod value;
 
 pub use db::{Conn, Db, DbOptions, EngineKind};

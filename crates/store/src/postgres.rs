@@ -3,14 +3,15 @@
 use std::{
     collections::VecDeque,
     mem,
-    str::FromStr,
     sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
 };
 
 use bytes::BytesMut;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use futures_util::{TryStreamExt, future::join, poll};
 use tokio::{
     runtime::Handle,
@@ -18,20 +19,21 @@ use tokio::{
     time::timeout,
 };
 use tokio_postgres::{
-    Config, Statement,
-    config::SslMode,
+    NoTls, Statement,
     types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     Error, Result, Row, Value,
     db::{Conn, ConnEngine, DbOptions, run},
     dialect::{self, UniqueKeys},
+    tls,
 };
 
 /// Sets of parameters that `execute_many` has under way at a time.
 const WINDOW: usize = 512;
-/// How long making a connection may take.
+/// How long the network may take to make a connection; with encryption and sign-in it may take twice as long.
 const CONNECT: Duration = Duration::from_secs(5);
 /// After how long without a word a connection is probed, and after how long without an answer it is given up.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -65,14 +67,7 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn open(url: &str, options: &DbOptions) -> Result<Self> {
-        let mut config = Config::from_str(url)
-            // The driver's words may quote the password.
-            .map_err(|_| Error::other("the PostgreSQL URL cannot be read"))?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(Error::other(
-                "sslmode=require is not supported: connect through a socket or a TLS tunnel with sslmode=disable",
-            ));
-        }
+        let (mut config, encryption) = tls::parse(url)?;
         if config.get_application_name().is_none() {
             config.application_name("vestibule");
         }
@@ -83,16 +78,20 @@ impl Postgres {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(SILENCE);
         }
-        let manager = Manager::from_config(
-            config,
-            tokio_postgres::NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
-        );
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = match encryption {
+            Some(encryption) => {
+                Manager::from_config(config, MakeRustlsConnect::new(encryption), recycling)
+            }
+            None => Manager::from_config(config, NoTls, recycling),
+        };
         let size = options.pool_size.max(1);
         let pool = Pool::builder(manager)
             .max_size(size)
+            .create_timeout(Some(2 * CONNECT))
+            .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::other(error.to_string()))?;
         Ok(Self {

@@ -780,6 +780,28 @@ mod sqlite {
         Ok(())
     }
 
+    /// SQLite does not complain about a setting it did not take.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn commits_are_durable_and_references_checked() -> Result<()> {
+        let fixture = Fixture::sqlite(options()).await?;
+        let settings = fixture
+            .db
+            .write(|conn| {
+                let mut setting = |name: &str| {
+                    let row = conn.query_opt(&format!("PRAGMA {name}"), &[])?;
+                    row.map_or(Ok(Value::Null), |row| row.value(0).cloned())
+                };
+                Ok::<_, Error>([
+                    setting("journal_mode")?,
+                    setting("synchronous")?,
+                    setting("foreign_keys")?,
+                ])
+            })
+            .await?;
+        assert!(settings == [Value::from("wal"), Value::from(2), Value::from(1)]);
+        Ok(())
+    }
+
     #[cfg(unix)]
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_files_are_for_their_owner_alone() -> std::io::Result<()> {
@@ -980,6 +1002,42 @@ mod on_postgres {
         Ok(())
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_way_is_encrypted_when_asked_and_the_server_checked() -> Result<()> {
+        let Some(url) = postgres::test_database_url() else {
+            return Ok(());
+        };
+        let Some(authority) = postgres::test_authority() else {
+            return Ok(());
+        };
+        let encrypted = |conn: &mut Conn<'_>| {
+            let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            conn.query_opt(sql, &[])?
+                .map_or(Ok(false), |row| row.bool(0))
+        };
+        let authority = authority.display().to_string();
+        let with = |mode: &str, host: &str| {
+            url.replace("sslmode=disable", mode)
+                .replace("127.0.0.1", host)
+        };
+        let plain = Db::open(&url, options()).await?;
+        assert!(!plain.read(encrypted).await?);
+        for mode in ["require", "verify-full"] {
+            let query = format!("sslmode={mode}&sslrootcert={authority}");
+            let db = Db::open(&with(&query, "127.0.0.1"), options()).await?;
+            assert!(db.read(encrypted).await?);
+            db.close().await;
+            // Certified for another name.
+            let other = Db::open(&with(&query, "localhost"), options()).await;
+            assert!(is_unavailable(&other.map(drop)));
+            // Certified by nobody the machine knows.
+            let query = format!("sslmode={mode}");
+            let unknown = Db::open(&with(&query, "127.0.0.1"), options()).await;
+            assert!(unknown.is_err());
+        }
+        Ok(())
+    }
+
     /// Paging and search by prefix rely on the order of bytes, which a server's own order is not.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn text_is_ordered_by_bytes() -> Result<()> {
@@ -1010,8 +1068,8 @@ mod on_postgres {
             ("mysql://localhost/x", "sqlite: or postgres:"),
             ("postgres://user:pa ss@[", "cannot be read"),
             (
-                "postgres://localhost/x?sslmode=verify-full&password=s3cret",
-                "cannot be read",
+                "postgres://localhost/x?sslmode=verify-ca&password=s3cret",
+                "sslmode",
             ),
         ] {
             let error = Db::open(url, options())

@@ -27,7 +27,7 @@ const SKIP: &str = "VESTIBULE_TEST_SKIP_POSTGRES";
 const DEBIAN: &str = "/usr/lib/postgresql";
 const USER: &str = "vestibule";
 
-/// Makes a cluster, says `ready`, and takes it away when its standard input ends: that is when the test process ends, however it does.
+/// Makes a cluster, says `ready` and where it is, and takes it away when its standard input ends: that is when the test process ends, however it does.
 const KEEPER: &str = r#"
 bin=$1 port=$2
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vestibule-postgres.XXXXXX") || exit 1
@@ -37,7 +37,19 @@ if ! "$bin/initdb" -D "$dir/data" -U vestibule --auth=trust --no-sync -E UTF8 \
   --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US >"$dir/log" 2>&1; then
   cat "$dir/log"; exit 1
 fi
+if ! {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+    -keyout "$dir/authority.key" -out "$dir/authority.pem" &&
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
+    -keyout "$dir/server.key" -out "$dir/server.csr" &&
+  echo "subjectAltName=IP:127.0.0.1" >"$dir/server.ext" &&
+  openssl x509 -req -days 2 -in "$dir/server.csr" -extfile "$dir/server.ext" -CAcreateserial \
+    -CA "$dir/authority.pem" -CAkey "$dir/authority.key" -out "$dir/server.pem"
+} >"$dir/log" 2>&1; then
+  cat "$dir/log"; exit 1
+fi
 "$bin/postgres" -D "$dir/data" -p "$port" -h 127.0.0.1 -k "$dir" -c max_connections=300 -c shared_buffers=64MB \
+  -c ssl=on -c ssl_cert_file="$dir/server.pem" -c ssl_key_file="$dir/server.key" \
   -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 \
   </dev/null >"$dir/log" 2>&1 &
 server=$!
@@ -49,7 +61,7 @@ until "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" -U vestibule; do
   fi
   sleep 0.1
 done
-echo ready
+echo "ready $dir"
 cat >/dev/null
 kill -QUIT $server
 wait $server
@@ -80,6 +92,12 @@ pub fn test_database_url() -> Option<String> {
     }
 }
 
+/// The file with the certificate of the authority that certified the private cluster for 127.0.0.1. `None` for another server.
+pub fn test_authority() -> Option<PathBuf> {
+    let source = SOURCE.get()?.as_ref().ok()?;
+    source.authority.clone()
+}
+
 /// Where databases are made.
 struct Source {
     /// A URL of the server, up to the name of the database.
@@ -88,6 +106,7 @@ struct Source {
     parameters: String,
     /// The database to connect to when making another.
     maintenance: String,
+    authority: Option<PathBuf>,
     /// Runs until its standard input, which is held here, ends.
     _keeper: Option<Child>,
 }
@@ -121,6 +140,7 @@ impl Source {
             server: format!("{scheme}://{host}/"),
             parameters,
             maintenance: if name.is_empty() { "postgres" } else { name }.to_owned(),
+            authority: None,
             _keeper: None,
         })
     }
@@ -155,11 +175,12 @@ impl Source {
         if let Some(stdout) = keeper.stdout.take() {
             for line in BufReader::new(stdout).lines() {
                 let line = line.map_err(said)?;
-                if line == "ready" {
+                if let Some(dir) = line.strip_prefix("ready ") {
                     return Ok(Self {
                         server: format!("postgres://{USER}@127.0.0.1:{port}/"),
                         parameters: "?sslmode=disable".to_owned(),
                         maintenance: "postgres".to_owned(),
+                        authority: Some(Path::new(dir).join("authority.pem")),
                         _keeper: Some(keeper),
                     });
                 }
