@@ -34,6 +34,8 @@ pub enum Kind {
     Conflict,
     /// The caller's copy is older than ours (412).
     Stale,
+    /// Understood, but the thing's state forbids it (422).
+    Unprocessable,
     /// More than we take at once (413).
     TooLarge,
     /// Too many requests of this caller (429); seconds to wait.

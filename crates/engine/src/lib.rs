@@ -7,6 +7,7 @@
 pub mod access;
 pub mod config;
 pub mod error;
+pub mod platform;
 pub mod tenant;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use vestibule_store::Store;
 
 pub use error::{Error, Kind, Result};
 
-use crate::tenant::TenantCache;
+use crate::{platform::permission::PlatformCache, tenant::TenantCache};
 
 /// What the engine is told by the program that starts it.
 #[derive(Debug, Clone)]
@@ -44,6 +45,7 @@ struct Parts {
     random: Box<dyn Random>,
     hashers: HasherPool,
     tenants: TenantCache,
+    platform: PlatformCache,
 }
 
 /// What [`Engine::new`] needs.
@@ -74,6 +76,7 @@ impl Engine {
                 random: ingredients.random,
                 hashers: ingredients.hashers,
                 tenants: TenantCache::new(),
+                platform: PlatformCache::new(),
             }),
         }
     }
@@ -112,6 +115,10 @@ impl Engine {
 
     pub(crate) fn tenants(&self) -> &TenantCache {
         &self.parts.tenants
+    }
+
+    pub(crate) fn platform_cache(&self) -> &PlatformCache {
+        &self.parts.platform
     }
 
     /// Finishes what was accepted and closes the database.

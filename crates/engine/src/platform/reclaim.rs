@@ -1,0 +1,155 @@
+//! Deleted instances: restore them, or destroy them when their time is over.
+
+use vestibule_model::{
+    id::TenantId,
+    instance::{Instance, InstanceState, Reclamation},
+    privilege::PlatformRole,
+};
+
+use super::Platform;
+use crate::{Engine, Error, Result};
+
+/// Rows removed in one transaction while an instance is destroyed.
+const CHUNK: u32 = 2000;
+
+impl Engine {
+    /// Deleted instances that wait, with the instances.
+    pub async fn list_reclamations(&self, by: &Platform) -> Result<Vec<(Reclamation, Instance)>> {
+        let account = by.caller.account_id.clone();
+        let rows = self
+            .store()
+            .platform_read::<_, Error>(move |platform| {
+                let mut rows = Vec::new();
+                for reclamation in platform.list_reclamations(&account)? {
+                    if let Some(instance) = platform.find_instance(reclamation.instance)? {
+                        rows.push((reclamation, instance));
+                    }
+                }
+                Ok(rows)
+            })
+            .await?;
+        let mut seen = Vec::with_capacity(rows.len());
+        for row in rows {
+            if self.may_see(by, &row.1).await? {
+                seen.push(row);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Brings a deleted instance back, whole.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing waits under this id, or too little time is left and it is being destroyed.
+    pub async fn restore_instance(
+        &self,
+        by: &Platform,
+        id: &str,
+    ) -> Result<(Reclamation, Instance)> {
+        let (reclamation, mut instance) = self.find_reclamation(by, id).await?;
+        instance.state = InstanceState::Active;
+        instance.last_operation = String::from("reclaim");
+        instance.deleted_at = None;
+        instance.deleted_by = None;
+        instance.updated_at = self.now();
+        instance.updated_by = by.caller.iam_id.clone();
+        let (row, id) = (instance.clone(), reclamation.id.clone());
+        self.store()
+            .platform_write::<_, Error>(move |platform| {
+                if !platform.delete_reclamation(&id)? {
+                    return Err(no_such_reclamation());
+                }
+                platform.update_instance(&row)?;
+                Ok(())
+            })
+            .await?;
+        self.forget_instance(instance.guid);
+        Ok((reclamation, instance))
+    }
+
+    /// Destroys a deleted instance now.
+    pub async fn reclaim_instance(
+        &self,
+        by: &Platform,
+        id: &str,
+    ) -> Result<(Reclamation, Instance)> {
+        let (reclamation, mut instance) = self.find_reclamation(by, id).await?;
+        self.destroy(&reclamation).await?;
+        instance.state = InstanceState::Removed;
+        Ok((reclamation, instance))
+    }
+
+    /// Destroys deleted instances whose retention period is over; answers how many. Called by a worker.
+    pub async fn destroy_expired_instances(&self) -> Result<usize> {
+        let now = self.now();
+        let due = self
+            .store()
+            .platform_read::<_, Error>(move |platform| Ok(platform.list_due_reclamations(now)?))
+            .await?;
+        for reclamation in &due {
+            self.destroy(reclamation).await?;
+        }
+        Ok(due.len())
+    }
+
+    /// Ends the wait and marks the instance removed first, so that it cannot be restored half empty; then removes its rows in
+    /// chunks. A process that dies in between leaves a removed instance whose rows the next start removes.
+    async fn destroy(&self, reclamation: &Reclamation) -> Result<()> {
+        let (guid, id, now) = (reclamation.instance, reclamation.id.clone(), self.now());
+        self.store()
+            .platform_write::<_, Error>(move |platform| {
+                if let Some(mut instance) = platform.find_instance(guid)? {
+                    instance.state = InstanceState::Removed;
+                    instance.updated_at = now;
+                    platform.update_instance(&instance)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.forget_instance(guid);
+        self.empty(guid).await?;
+        self.store()
+            .platform_write::<_, Error>(move |platform| Ok(platform.delete_reclamation(&id)?))
+            .await?;
+        Ok(())
+    }
+
+    async fn empty(&self, guid: TenantId) -> Result<()> {
+        while self
+            .store()
+            .write::<_, Error>(guid, |tenant| Ok(tenant.delete_some_rows(CHUNK)?))
+            .await?
+        {}
+        Ok(())
+    }
+
+    async fn find_reclamation(&self, by: &Platform, id: &str) -> Result<(Reclamation, Instance)> {
+        let found = self
+            .list_reclamations(by)
+            .await?
+            .into_iter()
+            .find(|(reclamation, instance)| {
+                reclamation.id == id && instance.state == InstanceState::PendingReclamation
+            })
+            .ok_or_else(no_such_reclamation)?;
+        self.permit_instance(by, found.1.guid, PlatformRole::Editor)
+            .await?;
+        Ok(found)
+    }
+
+    /// Removes what has expired, in bounded steps. Called by a worker.
+    pub async fn clean_up(&self) -> Result<()> {
+        let now = self.now();
+        self.store()
+            .platform_write::<_, Error>(move |platform| {
+                Ok(platform.delete_expired_platform_refresh(now)?)
+            })
+            .await?;
+        self.destroy_expired_instances().await?;
+        Ok(())
+    }
+}
+
+fn no_such_reclamation() -> Error {
+    Error::not_found("There is no such reclamation.")
+}
