@@ -1,0 +1,128 @@
+import { strict as assert } from "node:assert";
+import { after, before, test } from "node:test";
+import {
+  api,
+  at,
+  look,
+  makeInstance,
+  openBrowser,
+  row,
+  said,
+  signedIn,
+  unique,
+  untroubled,
+} from "./harness.mjs";
+
+let browser;
+let page;
+before(async () => {
+  browser = await openBrowser();
+  page = await signedIn(browser);
+});
+after(() => browser.close());
+
+const first = unique("Shop");
+const second = unique("Warehouse");
+
+test("an instance is created and opens on its overview", async () => {
+  await at(page, "Instances");
+  await look(page, "instances-before");
+  await page.getByRole("button", { name: "Create instance" }).first().click();
+  const dialog = page.getByRole("dialog");
+  assert.ok(await dialog.getByRole("button", { name: "Create" }).isDisabled());
+  await dialog.getByLabel("Name").fill(first);
+  await dialog.getByLabel("Region").fill("eu-north");
+  await look(page, "instance-create");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await at(page, first);
+  await said(page, `${first} is created.`);
+  await page.getByText("eu-north", { exact: true }).waitFor();
+  await page.getByText("/.well-known/openid-configuration").waitFor();
+  await page.getByText("of 5").waitFor();
+  await look(page, "overview");
+});
+
+test("the tenant id can be copied", async () => {
+  const guid = new URL(page.url()).pathname.split("/")[3];
+  await page.getByRole("button", { name: "Copy Tenant ID (GUID)" }).click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), guid);
+});
+
+test("the list is filtered, and an instance renamed", async () => {
+  await page.getByRole("link", { name: "Vestibule", exact: true }).click();
+  await at(page, "Instances");
+  await page.getByLabel("Filter instances").fill("no such instance");
+  await page.getByText("No instance matches").waitFor();
+  await look(page, "instances-no-match");
+  await page.getByLabel("Filter instances").fill(first);
+  await row(page, first).waitFor();
+  await look(page, "instances");
+  await row(page, first).getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByLabel("Name").fill(second);
+  await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
+  await said(page, `${first} is now called ${second}.`);
+  await page.getByLabel("Filter instances").fill(second);
+  await row(page, second).waitFor();
+});
+
+test("deleting asks for the name, and the instance can be restored whole", async () => {
+  await row(page, second).getByRole("button", { name: "Delete" }).click();
+  const dialog = page.getByRole("dialog");
+  const confirm = dialog.getByRole("button", { name: "Delete instance" });
+  assert.ok(await confirm.isDisabled());
+  await dialog.getByLabel(`Type ${second} to confirm`).fill(second);
+  await look(page, "instance-delete");
+  await confirm.click();
+  await said(page, `${second} is deleted.`);
+  await row(page, second).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "Deleted", exact: true }).click();
+  await row(page, second).waitFor();
+  await look(page, "deleted");
+  await row(page, second).getByRole("button", { name: "Restore" }).click();
+  await said(page, `${second} is restored`);
+  await page.getByRole("link", { name: "In use" }).click();
+  await page.getByLabel("Filter instances").fill(second);
+  await row(page, second).waitFor();
+});
+
+test("a deleted instance says so at its own address, and is destroyed for good", async () => {
+  const { guid } = await makeInstance(unique("Doomed"));
+  const { name } = await api("GET", `/v2/resource_instances/${guid}`);
+  await api("DELETE", `/v2/resource_instances/${guid}`);
+  const other = await signedIn(browser, `/console/instances/${guid}`);
+  await other.getByText("This instance is deleted").waitFor();
+  await look(other, "instance-deleted");
+  await other.getByRole("link", { name: "See deleted instances" }).click();
+  await row(other, name).getByRole("button", { name: "Destroy" }).click();
+  await other.getByLabel(`Type ${name} to confirm`).fill(name);
+  await other.getByRole("button", { name: "Destroy instance" }).click();
+  await said(other, `${name} is destroyed.`);
+  await row(other, name).waitFor({ state: "detached" });
+  untroubled(other);
+  await other.context().close();
+});
+
+test("more instances than a page holds are all reached", async () => {
+  const word = unique("Many");
+  for (let i = 0; i < 60; i += 1) await makeInstance(`${word} no ${i}`);
+  const other = await signedIn(browser);
+  await at(other, "Instances");
+  await other.getByRole("button", { name: "Load more" }).waitFor();
+  await look(other, "instances-many");
+  await other.getByLabel("Filter instances").fill(word);
+  await other.waitForFunction(() => document.querySelectorAll("tbody tr").length === 60);
+  untroubled(other);
+  await other.context().close();
+  const page = await api("GET", "/v2/resource_instances?limit=100&state=active");
+  const all = [...page.resources];
+  for (let next = page.next_url; next;) {
+    const more = await api("GET", next);
+    all.push(...more.resources);
+    next = more.next_url;
+  }
+  for (const one of all.filter((one) => one.name.startsWith(word))) {
+    await api("DELETE", `/v2/resource_instances/${one.guid}?recursive=true`);
+  }
+});
+
+test("no script failed", () => untroubled(page));

@@ -1,0 +1,250 @@
+import { useRef, useState } from "react";
+import { Link } from "react-router";
+import { Button, Checkbox, FormGroup, Select, SelectItem, Tag } from "@carbon/react";
+import { duplicate, type DuplicateAnswer, type DuplicateRequest } from "../../api/management";
+import { listAllInstances, type Instance } from "../../api/platform";
+import { sentenceOf } from "../../api/errors";
+import { Listing } from "../../ui/listing";
+import { Empty, Loaded, Loading, useLoad } from "../../ui/load";
+import { Told } from "../../ui/notices";
+import { Page, Section } from "../../ui/page";
+import { familyTitle, outcomesOf, OUTCOMES, warningText, type Outcome } from "./duplicate-words";
+import { useInstance } from "./layout";
+
+type Asked = Omit<DuplicateRequest, "dryRun">;
+
+interface Preview {
+  asked: Asked;
+  answer: DuplicateAnswer;
+}
+
+export default function Duplicate() {
+  const instance = useInstance();
+  const load = useLoad(listAllInstances, []);
+  return (
+    <Page
+      title="Duplicate from another instance"
+      lead={`Copies settings of another instance to ${instance.name}. Users are not copied; move them with Export and Import.`}
+      crumbs={[{ to: `/instances/${instance.guid}/providers`, text: "Identity providers" }]}
+    >
+      <Loaded load={load} what="Loading the instances">
+        {(all) => {
+          const others = all.filter((one) => one.guid !== instance.guid);
+          if (others.length === 0) {
+            return (
+              <Empty
+                title="There is no other instance"
+                action={
+                  <Link className="cds--btn cds--btn--primary" to="/instances">
+                    Go to the instances
+                  </Link>
+                }
+              >
+                Settings can be copied once there are two.
+              </Empty>
+            );
+          }
+          return <DuplicateForm instance={instance} others={others} />;
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function DuplicateForm({ instance, others }: { instance: Instance; others: Instance[] }) {
+  const [source, setSource] = useState("");
+  const [include, setInclude] = useState<("applications" | "roles")[]>([]);
+  const [preview, setPreview] = useState<Preview | null>(null);
+  const [result, setResult] = useState<DuplicateAnswer | null>(null);
+  const [error, setError] = useState("");
+  const [busy, setBusy] = useState<"" | "preview" | "apply">("");
+  const turn = useRef(0);
+  const sourceName = others.find((one) => one.guid === source)?.name ?? "";
+
+  function reset() {
+    turn.current += 1;
+    setPreview(null);
+    setResult(null);
+    setError("");
+    setBusy("");
+  }
+  async function look(asked: Asked) {
+    const mine = ++turn.current;
+    setBusy("preview");
+    setError("");
+    try {
+      const answer = await duplicate(instance.guid, { ...asked, dryRun: true });
+      if (mine === turn.current) setPreview({ asked, answer });
+    } catch (thrown) {
+      if (mine === turn.current) setError(sentenceOf(thrown));
+    } finally {
+      if (mine === turn.current) setBusy("");
+    }
+  }
+  async function apply(asked: Asked) {
+    setBusy("apply");
+    setError("");
+    try {
+      setResult(await duplicate(instance.guid, { ...asked, dryRun: false }));
+    } catch (thrown) {
+      setError(sentenceOf(thrown));
+    } finally {
+      setBusy("");
+    }
+  }
+  function toggleFamily(shown: Preview, family: string, wanted: boolean) {
+    const copied = Object.keys(shown.answer.families).filter((one) =>
+      one === family ? wanted : shown.answer.families[one] !== "skipped",
+    );
+    void look({ ...shown.asked, families: copied });
+  }
+  function toggleInclude(what: "applications" | "roles", wanted: boolean) {
+    reset();
+    // Roles grant scopes of applications, so they are of no use without them.
+    let next = include.filter((one) => one !== what);
+    if (wanted) next = what === "roles" ? ["applications", "roles"] : [...next, what];
+    if (!wanted && what === "applications") next = [];
+    setInclude(next);
+  }
+
+  if (result) {
+    return (
+      <Section title="What was done">
+        <Told kind="success" text={`${instance.name} now has the settings of ${sourceName} listed here.`} />
+        <OutcomeTable answer={result} />
+        <Warnings answer={result} />
+        <div className="v-actions">
+          <Link className="cds--btn cds--btn--primary" to={`/instances/${instance.guid}/providers`}>
+            See the identity providers
+          </Link>
+          <Button kind="ghost" onClick={reset}>
+            Duplicate from another one
+          </Button>
+        </div>
+      </Section>
+    );
+  }
+  const changes = preview
+    ? outcomesOf(preview.answer).filter((one) => one.outcome !== "unchanged" && one.outcome !== "skipped")
+        .length
+    : 0;
+  return (
+    <>
+      <form
+        className="v-form v-form--page"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (source) void look({ sourceTenantId: source, include });
+        }}
+      >
+        <Select
+          id="source"
+          labelText="Copy from"
+          value={source}
+          disabled={busy === "apply"}
+          onChange={(event) => {
+            reset();
+            setSource(event.target.value);
+          }}
+        >
+          <SelectItem value="" text="Choose an instance" />
+          {others.map((one) => (
+            <SelectItem key={one.guid} value={one.guid} text={`${one.name} (${one.region_id})`} />
+          ))}
+        </Select>
+        <FormGroup legendText="Copy as well">
+          <Checkbox
+            id="with-applications"
+            labelText="Applications, with new credentials"
+            checked={include.includes("applications")}
+            disabled={busy === "apply"}
+            onChange={(_, { checked }) => toggleInclude("applications", checked)}
+          />
+          <Checkbox
+            id="with-roles"
+            labelText="Roles, with the applications whose scopes they grant"
+            checked={include.includes("roles")}
+            disabled={busy === "apply"}
+            onChange={(_, { checked }) => toggleInclude("roles", checked)}
+          />
+        </FormGroup>
+        {error && <Told kind="error" text={error} />}
+        <div>
+          <Button type="submit" kind={preview ? "tertiary" : "primary"} disabled={!source || busy !== ""}>
+            {preview ? "Preview again" : "Preview"}
+          </Button>
+        </div>
+      </form>
+      {busy === "preview" && <Loading what="Comparing the two instances" />}
+      {preview && (
+        <Section
+          title="What will change"
+          lead={`Nothing has changed yet. Ticked settings of ${instance.name} are replaced by those of ${sourceName}.`}
+        >
+          <OutcomeTable
+            answer={preview.answer}
+            onToggle={busy ? undefined : (family, wanted) => toggleFamily(preview, family, wanted)}
+          />
+          <Warnings answer={preview.answer} />
+          <div className="v-actions">
+            <Button disabled={busy !== "" || changes === 0} onClick={() => void apply(preview.asked)}>
+              {busy === "apply" ? "Applying…" : "Apply"}
+            </Button>
+            {changes === 0 && <p>There is nothing to change: the ticked settings are equal already.</p>}
+          </div>
+        </Section>
+      )}
+    </>
+  );
+}
+
+function OutcomeTable(props: {
+  answer: DuplicateAnswer;
+  onToggle?: (family: string, wanted: boolean) => void;
+}) {
+  const { answer, onToggle } = props;
+  const preview = "onToggle" in props;
+  const word = (one: Outcome) => OUTCOMES[one.outcome];
+  return (
+    <Listing
+      label={preview ? "What will change" : "What was done"}
+      rows={outcomesOf(answer)}
+      rowKey={(one) => one.name}
+      columns={[
+        {
+          title: "Setting",
+          cell: (one) =>
+            preview && one.family ? (
+              <Checkbox
+                id={`family-${one.name}`}
+                labelText={familyTitle(one.name)}
+                checked={one.outcome !== "skipped"}
+                disabled={!onToggle}
+                onChange={(_, { checked }) => onToggle?.(one.name, checked)}
+              />
+            ) : (
+              familyTitle(one.name)
+            ),
+        },
+        {
+          title: preview ? "Will be" : "Was",
+          cell: (one) => (
+            <Tag type={word(one)?.tag ?? "gray"} size="md">
+              {word(one)?.[preview ? "will" : "was"] ?? one.outcome}
+            </Tag>
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+function Warnings({ answer }: { answer: DuplicateAnswer }) {
+  return (
+    <>
+      {(answer.warnings ?? []).map((warning) => (
+        <Told key={warningText(warning)} kind="warning" text={warningText(warning)} />
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,186 @@
+import { useState } from "react";
+import { Link } from "react-router";
+import { Button, Checkbox, FormGroup, TextArea } from "@carbon/react";
+import {
+  getUserRoles,
+  listRoles,
+  setAttributes,
+  setUserRoles,
+  type Profile,
+  type Role,
+  type RoleRef,
+} from "../../api/management";
+import { Empty, Loaded, useLoad } from "../../ui/load";
+import { useNotices } from "../../ui/notices";
+import { Section } from "../../ui/page";
+import { useInstance } from "./layout";
+
+/** Custom attributes as JSON. */
+export function AttributesSection(props: { tenant: string; profile: Profile; onSaved: () => void }) {
+  const { tenant, profile, onSaved } = props;
+  const notices = useNotices();
+  const before = JSON.stringify(profile.attributes ?? {}, null, 2);
+  const [text, setText] = useState(before);
+  const [invalid, setInvalid] = useState("");
+  const [busy, setBusy] = useState(false);
+  async function save() {
+    const parsed = parseObject(text);
+    if (typeof parsed === "string") {
+      setInvalid(parsed);
+      return;
+    }
+    setBusy(true);
+    setInvalid("");
+    notices.clear();
+    try {
+      const saved = await setAttributes(tenant, profile.id, parsed);
+      const kept = saved?.attributes ?? parsed;
+      setText(JSON.stringify(kept, null, 2));
+      const left = Object.keys(kept).filter((name) => !(name in parsed));
+      notices.done(
+        left.length > 0
+          ? `The attributes are saved. The service keeps attributes that a change leaves out: ${left.join(", ")}.`
+          : "The attributes are saved.",
+      );
+      onSaved();
+    } catch (error) {
+      notices.failed(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <Section title="Attributes" lead="Your own data about this user, a JSON object of at most 100 kB.">
+      <form
+        className="v-form v-form--page"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <TextArea
+          id="attributes"
+          className="v-mono"
+          labelText="Attributes"
+          rows={Math.min(16, Math.max(4, text.split("\n").length))}
+          spellCheck={false}
+          value={text}
+          invalid={invalid !== ""}
+          invalidText={invalid}
+          onChange={(event) => {
+            setText(event.target.value);
+            setInvalid("");
+          }}
+        />
+        <div className="v-actions">
+          <Button type="submit" kind="secondary" disabled={busy}>
+            {busy ? "Saving…" : "Save attributes"}
+          </Button>
+          {text !== before && (
+            <Button
+              kind="ghost"
+              disabled={busy}
+              onClick={() => {
+                setText(before);
+                setInvalid("");
+              }}
+            >
+              Undo changes
+            </Button>
+          )}
+        </div>
+      </form>
+    </Section>
+  );
+}
+
+/** The roles of one user. */
+export function UserRolesSection({ tenant, profileId }: { tenant: string; profileId: string }) {
+  const load = useLoad(
+    () => Promise.all([listRoles(tenant), getUserRoles(tenant, profileId)]),
+    [tenant, profileId],
+  );
+  return (
+    <Section title="Roles">
+      <Loaded load={load} what="Loading the roles">
+        {([all, own]) => <UserRolesForm profileId={profileId} all={all} own={own} />}
+      </Loaded>
+    </Section>
+  );
+}
+
+function UserRolesForm({ profileId, all, own }: { profileId: string; all: Role[]; own: RoleRef[] }) {
+  const { guid } = useInstance();
+  const notices = useNotices();
+  const [chosen, setChosen] = useState(own.map((one) => one.id));
+  const [busy, setBusy] = useState(false);
+  if (all.length === 0) {
+    return (
+      <Empty
+        title="The instance has no roles yet"
+        action={
+          <Link className="cds--btn cds--btn--tertiary" to={`/instances/${guid}/roles/new`}>
+            Create a role
+          </Link>
+        }
+      />
+    );
+  }
+  async function save() {
+    setBusy(true);
+    notices.clear();
+    try {
+      const saved = await setUserRoles(guid, profileId, chosen);
+      setChosen(saved.map((one) => one.id));
+      notices.done("The user's roles are saved. They count from the next token on.");
+    } catch (error) {
+      notices.failed(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <form
+      className="v-form v-form--page"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <FormGroup legendText="Roles of this user">
+        {all.map((role) => (
+          <Checkbox
+            key={role.id}
+            id={`role-${role.id}`}
+            labelText={role.name}
+            helperText={role.description}
+            checked={chosen.includes(role.id)}
+            onChange={(_, { checked }) =>
+              setChosen(checked ? [...chosen, role.id] : chosen.filter((id) => id !== role.id))
+            }
+          />
+        ))}
+      </FormGroup>
+      <div>
+        <Button type="submit" kind="secondary" disabled={busy}>
+          {busy ? "Saving…" : "Save roles"}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** The object, or a sentence about what is wrong with the text. */
+function parseObject(text: string): Record<string, unknown> | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text.trim() || "{}");
+  } catch (error) {
+    const told = error instanceof Error ? error.message : "";
+    return `This is not valid JSON. ${told}`.trim();
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return "This has to be a JSON object: names and values in braces.";
+  }
+  return value as Record<string, unknown>;
+}

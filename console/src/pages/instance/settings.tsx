@@ -1,0 +1,188 @@
+import { useState } from "react";
+import { Button, Checkbox, Select, SelectItem, TextArea } from "@carbon/react";
+import {
+  getRedirectUris,
+  getTokens,
+  setRedirectUris,
+  setTokens,
+  type TokensConfig,
+} from "../../api/management";
+import { duration } from "../../ui/format";
+import { Loaded, useLoad } from "../../ui/load";
+import { useNotices } from "../../ui/notices";
+import { Page, Section } from "../../ui/page";
+import { useInstance } from "./layout";
+
+export default function Settings() {
+  const { guid } = useInstance();
+  const tokens = useLoad(() => getTokens(guid), [guid]);
+  const uris = useLoad(() => getRedirectUris(guid), [guid]);
+  return (
+    <Page title="Settings">
+      <Section
+        title="Token lifetimes"
+        lead="How long a sign-in lasts before an application has to ask again."
+      >
+        <Loaded load={tokens} what="Loading the token settings">
+          {(config) => <TokensForm tenant={guid} config={config} />}
+        </Loaded>
+      </Section>
+      <Section
+        title="Redirect URIs"
+        lead="Where sign-in may return to. One a line, http or https. A * at the very end stands for any rest of the path."
+      >
+        <Loaded load={uris} what="Loading the redirect URIs">
+          {(list) => <RedirectForm tenant={guid} uris={list} />}
+        </Loaded>
+      </Section>
+    </Page>
+  );
+}
+
+const ACCESS_CHOICES = [300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400];
+const LONG_CHOICES = [1, 2, 7, 14, 30, 60, 90].map((days) => days * 86400);
+
+function TokensForm({ tenant, config }: { tenant: string; config: TokensConfig }) {
+  const notices = useNotices();
+  const [draft, setDraft] = useState(config);
+  const [busy, setBusy] = useState(false);
+  async function save() {
+    setBusy(true);
+    notices.clear();
+    try {
+      setDraft(await setTokens(tenant, draft));
+      notices.done("The token lifetimes are saved. They hold for tokens issued from now on.");
+    } catch (error) {
+      notices.failed(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <form
+      className="v-form v-form--page"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <LifetimeSelect
+        id="access-lifetime"
+        label="Access and identity tokens"
+        choices={ACCESS_CHOICES}
+        value={draft.access?.expires_in ?? 3600}
+        onChange={(expires_in) => setDraft({ ...draft, access: { expires_in } })}
+      />
+      <Checkbox
+        id="refresh-on"
+        labelText="Issue refresh tokens"
+        checked={draft.refresh?.enabled ?? false}
+        onChange={(_, { checked }) => setDraft({ ...draft, refresh: { ...draft.refresh, enabled: checked } })}
+      />
+      {draft.refresh?.enabled && (
+        <LifetimeSelect
+          id="refresh-lifetime"
+          label="Refresh tokens"
+          choices={LONG_CHOICES}
+          value={draft.refresh.expires_in ?? 2592000}
+          onChange={(expires_in) => setDraft({ ...draft, refresh: { ...draft.refresh, expires_in } })}
+        />
+      )}
+      <Checkbox
+        id="anonymous-on"
+        labelText="Allow anonymous sign-in"
+        checked={draft.anonymousAccess?.enabled ?? true}
+        onChange={(_, { checked }) =>
+          setDraft({ ...draft, anonymousAccess: { ...draft.anonymousAccess, enabled: checked } })
+        }
+      />
+      {(draft.anonymousAccess?.enabled ?? true) && (
+        <LifetimeSelect
+          id="anonymous-lifetime"
+          label="Anonymous tokens"
+          choices={LONG_CHOICES}
+          value={draft.anonymousAccess?.expires_in ?? 2592000}
+          onChange={(expires_in) =>
+            setDraft({ ...draft, anonymousAccess: { ...draft.anonymousAccess, expires_in } })
+          }
+        />
+      )}
+      <div>
+        <Button type="submit" disabled={busy}>
+          {busy ? "Saving…" : "Save lifetimes"}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** The usual lifetimes, and whatever other one is set. */
+function LifetimeSelect(props: {
+  id: string;
+  label: string;
+  choices: number[];
+  value: number;
+  onChange: (seconds: number) => void;
+}) {
+  const choices = props.choices.includes(props.value)
+    ? props.choices
+    : [...props.choices, props.value].sort((a, b) => a - b);
+  return (
+    <Select
+      id={props.id}
+      labelText={props.label}
+      value={String(props.value)}
+      onChange={(event) => props.onChange(Number(event.target.value))}
+    >
+      {choices.map((seconds) => (
+        <SelectItem key={seconds} value={String(seconds)} text={duration(seconds)} />
+      ))}
+    </Select>
+  );
+}
+
+function RedirectForm({ tenant, uris }: { tenant: string; uris: string[] }) {
+  const notices = useNotices();
+  const [text, setText] = useState(uris.join("\n"));
+  const [busy, setBusy] = useState(false);
+  async function save() {
+    setBusy(true);
+    notices.clear();
+    const list = [...new Set(text.split("\n").map((line) => line.trim()))].filter(Boolean);
+    try {
+      await setRedirectUris(tenant, list);
+      setText(list.join("\n"));
+      notices.done(list.length === 0 ? "All redirect URIs are removed." : "The redirect URIs are saved.");
+    } catch (error) {
+      notices.failed(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <form
+      className="v-form v-form--page"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <TextArea
+        id="redirect-uris"
+        className="v-mono"
+        labelText="Redirect URIs"
+        helperText={uris.length === 0 ? "None yet: sign-in through a browser needs at least one." : undefined}
+        placeholder="https://app.example.com/callback"
+        rows={5}
+        spellCheck={false}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <div>
+        <Button type="submit" disabled={busy}>
+          {busy ? "Saving…" : "Save redirect URIs"}
+        </Button>
+      </div>
+    </form>
+  );
+}
