@@ -41,7 +41,7 @@ pub struct DbOptions {
     pub pool_size: usize,
     /// How many calls may wait, for SQLite's writer, for its readers, and for a connection; past it they are refused at once.
     pub queue: usize,
-    /// PostgreSQL: how long a call waits for a connection.
+    /// PostgreSQL: how long a call waits for a connection, and a statement for a lock.
     pub wait: Duration,
     /// The present time in milliseconds since the Unix epoch, kept beside a migration that is applied now.
     pub now_ms: i64,

@@ -25,6 +25,9 @@ use crate::{Error, Result, Value, db::Conn};
 pub(crate) const POSTGRES_LOCK: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended(CAST($1 AS TEXT), 0))";
 
+/// Lets a transaction wait for locks without end: another node may be at a long migration.
+pub(crate) const POSTGRES_PATIENCE: &str = "SET LOCAL lock_timeout = 0";
+
 /// How much of a statement an error quotes. Statements hold no values.
 const QUOTED: usize = 120;
 

@@ -3,6 +3,7 @@
 use crate::{
     Error, Result, Value,
     db::{Conn, EngineKind},
+    dialect,
 };
 
 /// A step of the schema. `name` is that of the file.
@@ -49,6 +50,9 @@ pub(crate) fn run(conn: &mut Conn<'_>, engine: EngineKind, now_ms: i64) -> Resul
              )"#,
         ),
     };
+    if engine == EngineKind::Postgres {
+        conn.script(dialect::POSTGRES_PATIENCE)?;
+    }
     conn.lock(LOCK)?;
     conn.script(table)?;
     let applied = conn.query(

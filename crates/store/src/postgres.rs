@@ -37,6 +37,8 @@ const WINDOW: usize = 512;
 const CONNECT: Duration = Duration::from_secs(5);
 /// After how long without a word a connection is probed, and after how long without an answer it is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+/// After how long without a statement the server undoes a transaction: that of a node that vanished must not keep its locks.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// What a closure may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,14 @@ impl Postgres {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(SILENCE);
         }
+        // What stands in the URL comes later and so prevails.
+        let bounds = format!(
+            "-c lock_timeout={} -c idle_in_transaction_session_timeout={} {}",
+            options.wait.as_millis().max(1),
+            ABANDONED.as_millis(),
+            config.get_options().unwrap_or_default(),
+        );
+        config.options(bounds);
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
