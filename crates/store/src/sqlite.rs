@@ -394,7 +394,7 @@ async fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
     }
 }
 
-fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Connection>, File)> {
+fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Connection>, Lock)> {
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -420,14 +420,26 @@ fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Conn
     Ok((writer, readers, lock))
 }
 
+/// The lock on a database. Let go of explicitly: closing the file is not enough while a child process that is just being started
+/// still has it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock on the database could not be let go of");
+        }
+    }
+}
+
 /// SQLite would let several processes in. Group commit, and caches above the store, rely on there being one.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Lock> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let path_of_lock = PathBuf::from(name);
     let file = private(&path_of_lock).map_err(|error| cannot_open(&path_of_lock, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::unavailable(format!(
             "another process has {} open",
             path.display()
