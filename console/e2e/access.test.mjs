@@ -52,7 +52,7 @@ test("a single-page application has no secret", async () => {
   await at(page, "Applications");
   await page.getByRole("button", { name: "Add application" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("Shop window");
-  await page.getByText("Single-page application").click();
+  await page.getByText("Single-page application", { exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
   await at(page, "Shop window");
   const shown = JSON.parse(await page.getByRole("region", { name: "Credentials" }).innerText());

@@ -51,17 +51,17 @@ test("the tenant id can be copied", async () => {
 test("the list is filtered, and an instance renamed", async () => {
   await page.getByRole("link", { name: "Vestibule", exact: true }).click();
   await at(page, "Instances");
-  await page.getByLabel("Filter instances").fill("no such instance");
+  await page.getByRole("searchbox", { name: "Filter instances" }).fill("no such instance");
   await page.getByText("No instance matches").waitFor();
   await look(page, "instances-no-match");
-  await page.getByLabel("Filter instances").fill(first);
+  await page.getByRole("searchbox", { name: "Filter instances" }).fill(first);
   await row(page, first).waitFor();
   await look(page, "instances");
   await row(page, first).getByRole("button", { name: "Rename" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill(second);
   await page.getByRole("dialog").getByRole("button", { name: "Rename" }).click();
   await said(page, `${first} is now called ${second}.`);
-  await page.getByLabel("Filter instances").fill(second);
+  await page.getByRole("searchbox", { name: "Filter instances" }).fill(second);
   await row(page, second).waitFor();
 });
 
@@ -81,7 +81,7 @@ test("deleting asks for the name, and the instance can be restored whole", async
   await row(page, second).getByRole("button", { name: "Restore" }).click();
   await said(page, `${second} is restored`);
   await page.getByRole("link", { name: "In use" }).click();
-  await page.getByLabel("Filter instances").fill(second);
+  await page.getByRole("searchbox", { name: "Filter instances" }).fill(second);
   await row(page, second).waitFor();
 });
 
@@ -109,7 +109,7 @@ test("more instances than a page holds are all reached", async () => {
   await at(other, "Instances");
   await other.getByRole("button", { name: "Load more" }).waitFor();
   await look(other, "instances-many");
-  await other.getByLabel("Filter instances").fill(word);
+  await other.getByRole("searchbox", { name: "Filter instances" }).fill(word);
   await other.waitForFunction(() => document.querySelectorAll("tbody tr").length === 60);
   untroubled(other);
   await other.context().close();

@@ -63,7 +63,7 @@ test("signing out and fifteen idle minutes end the session", async () => {
   await signIn(page);
   await at(page, "Instances");
   await page.clock.runFor("14:00");
-  await page.mouse.wheel(0, 10);
+  await page.keyboard.press("Shift");
   await page.clock.runFor("14:00");
   assert.equal(await page.getByLabel("API key").count(), 0, "activity keeps the session");
   await page.clock.runFor("01:30");
@@ -121,7 +121,7 @@ test("a token that ends soon is renewed without a question", async () => {
   await at(page, "Instances");
   for (let minutes = 0; minutes < 60; minutes += 10) {
     await page.clock.runFor("10:00");
-    await page.mouse.wheel(0, 10);
+    await page.keyboard.press("Shift");
   }
   await page.getByRole("link", { name: "Deleted" }).click();
   await page.getByText("A deleted instance rests here").waitFor();

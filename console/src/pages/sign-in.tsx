@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from "react";
-import { Button, PasswordInput } from "@carbon/react";
+import { Button } from "@carbon/react";
 import { signIn, type SignedOutReason } from "../api/session";
 import { sentenceOf } from "../api/errors";
 import { Told } from "../ui/notices";
+import { SecretInput } from "../ui/secret-input";
 
 const REASONS: Record<SignedOutReason, string> = {
   "": "",
@@ -53,16 +54,14 @@ export function SignIn({ reason }: { reason: SignedOutReason }) {
             void send();
           }}
         >
-          <PasswordInput
+          <SecretInput
+            what="key"
             id="api-key"
             ref={field}
             labelText="API key"
             helperText="The first key is in the file admin-api-key of the service's data directory."
             autoComplete="off"
-            spellCheck={false}
             size="lg"
-            showPasswordLabel="Show the key"
-            hidePasswordLabel="Hide the key"
           />
           <Button type="submit" disabled={busy}>
             {busy ? "Signing in…" : "Sign in"}

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
-import { Button, PasswordInput, Search, Select, SelectItem, Tag, TextInput } from "@carbon/react";
+import { Button, Search, Select, SelectItem, Tag, TextInput } from "@carbon/react";
 import { Add } from "@carbon/icons-react";
 import { createDirectoryUser, searchDirectory, type DirectoryUser } from "../../api/management";
 import { FormDialog } from "../../ui/dialog";
@@ -8,6 +8,7 @@ import { date } from "../../ui/format";
 import { Listing } from "../../ui/listing";
 import { Empty, Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
+import { SecretInput } from "../../ui/secret-input";
 import { Page } from "../../ui/page";
 import { Pager } from "../../ui/pager";
 import { useInstance } from "./layout";
@@ -219,13 +220,7 @@ function CreateDialog({ tenant, onClose }: { tenant: string; onClose: () => void
       />
       <TextInput {...field("givenName")} labelText="First name (optional)" autoComplete="off" />
       <TextInput {...field("familyName")} labelText="Last name (optional)" autoComplete="off" />
-      <PasswordInput
-        {...field("password")}
-        labelText="Password"
-        autoComplete="new-password"
-        showPasswordLabel="Show the password"
-        hidePasswordLabel="Hide the password"
-      />
+      <SecretInput what="password" {...field("password")} labelText="Password" autoComplete="new-password" />
       <Select {...field("status")} labelText="E-mail address">
         <SelectItem value="CONFIRMED" text="Confirmed" />
         <SelectItem value="PENDING" text="Not confirmed yet" />

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "react";
-import { Button, PasswordInput, ProgressBar } from "@carbon/react";
+import { Button, ProgressBar } from "@carbon/react";
 import type { UserKind } from "../../api/management";
 import { sentenceOf } from "../../api/errors";
 import { download, fileName } from "../../ui/download";
 import { count, plural } from "../../ui/format";
 import { Told } from "../../ui/notices";
+import { SecretInput } from "../../ui/secret-input";
 import { Page } from "../../ui/page";
 import { useInstance } from "./layout";
 import { exportUsers, secretProblem, type ExportProgress, type ExportResult } from "./transfer";
@@ -69,26 +70,23 @@ export default function ExportUsers({ kind }: { kind: UserKind }) {
         >
           {kind === "directory" && (
             <>
-              <PasswordInput
+              <SecretInput
+                what="secret"
                 id="secret"
                 labelText="Encryption secret"
                 helperText="Password hashes in the file are encrypted with it. The import asks for it again; it is kept nowhere."
                 autoComplete="new-password"
-                showPasswordLabel="Show the secret"
-                hidePasswordLabel="Hide the secret"
-                invalid={problem !== ""}
-                invalidText={problem}
+
+                problem={problem}
                 value={secret}
                 onChange={(event) => setSecret(event.target.value)}
               />
-              <PasswordInput
+              <SecretInput
+                what="secret"
                 id="secret-again"
                 labelText="Encryption secret, once more"
                 autoComplete="new-password"
-                showPasswordLabel="Show the secret"
-                hidePasswordLabel="Hide the secret"
-                invalid={again !== "" && again !== secret && !secret.startsWith(again)}
-                invalidText="The two are different."
+                problem={again !== "" && !secret.startsWith(again) ? "The two are different." : ""}
                 value={again}
                 onChange={(event) => setAgain(event.target.value)}
               />

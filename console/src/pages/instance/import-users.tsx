@@ -1,11 +1,12 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
-import { Button, PasswordInput, ProgressBar } from "@carbon/react";
+import { Button, ProgressBar } from "@carbon/react";
 import type { UserKind } from "../../api/management";
 import { ApiError, sentenceOf } from "../../api/errors";
 import { download, fileName } from "../../ui/download";
 import { count, plural } from "../../ui/format";
 import { Told } from "../../ui/notices";
+import { SecretInput } from "../../ui/secret-input";
 import { Page, Section } from "../../ui/page";
 import { FailReasons } from "./fail-reasons";
 import { useInstance } from "./layout";
@@ -109,15 +110,14 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
             )}
           </div>
           {kind === "directory" && (
-            <PasswordInput
+            <SecretInput
+              what="secret"
               id="secret"
               labelText="Encryption secret"
               helperText="The one that was given to the export."
               autoComplete="off"
-              showPasswordLabel="Show the secret"
-              hidePasswordLabel="Hide the secret"
-              invalid={problem !== ""}
-              invalidText={problem}
+
+              problem={problem}
               value={secret}
               onChange={(event) => setSecret(event.target.value)}
             />

@@ -1,4 +1,5 @@
-import { Checkbox, FormGroup, PasswordInput, Select, SelectItem, TextArea, TextInput } from "@carbon/react";
+import { Checkbox, FormGroup, Select, SelectItem, TextArea, TextInput } from "@carbon/react";
+import { SecretInput } from "../../ui/secret-input";
 
 export type Config = Record<string, unknown>;
 
@@ -85,12 +86,11 @@ export function SocialFields({ config, set, title }: FieldProps & { title: strin
         value={String(config.idpId ?? "")}
         onChange={(event) => set({ idpId: event.target.value })}
       />
-      <PasswordInput
+      <SecretInput
+        what="secret"
         id="idp-secret"
         labelText={title === "Google" ? "Client secret" : "App secret"}
         autoComplete="off"
-        showPasswordLabel="Show the secret"
-        hidePasswordLabel="Hide the secret"
         value={String(config.secret ?? "")}
         onChange={(event) => set({ secret: event.target.value })}
       />

@@ -57,7 +57,6 @@ function ProviderCard({ info, tenant }: { info: ProviderInfo; tenant: string }) 
               id={`active-${info.name}`}
               size="sm"
               labelText={`${info.title} is used for sign-in`}
-              hideLabel
               labelA="Off"
               labelB="On"
               disabled={busy}
