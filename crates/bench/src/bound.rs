@@ -16,10 +16,13 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 /// RS256 signatures of a token-sized text a second, on all cores.
 pub fn rs256_signatures(time: Duration) -> Result<f64> {
-    let key = Arc::new(RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("cannot make an RSA key"))?);
+    let key = Arc::new(
+        RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("cannot make an RSA key"))?,
+    );
     rate(time, move || {
         let key = Arc::clone(&key);
         let random = SystemRandom::new();
@@ -40,10 +43,29 @@ pub fn argon2_hashes(time: Duration) -> Result<f64> {
             let params = Params::new(19_456, 2, 1, Some(32)).map_err(|error| anyhow!("{error}"))?;
             let mut out = [0; 32];
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password_into_with_memory(b"correct horse", b"0123456789abcdef", &mut out, &mut memory)
+                .hash_password_into_with_memory(
+                    b"correct horse",
+                    b"0123456789abcdef",
+                    &mut out,
+                    &mut memory,
+                )
                 .map_err(|error| anyhow!("{error}"))
         }
     })
+}
+
+/// An Argon2id hash of a password in PHC notation, with the product's parameters: what an import of users brings.
+pub fn argon2_phc(password: &str) -> Result<String> {
+    let params = Params::new(19_456, 2, 1, Some(32)).map_err(|error| anyhow!("{error}"))?;
+    let (salt, mut out) = (b"0123456789abcdef", [0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut out)
+        .map_err(|error| anyhow!("{error}"))?;
+    Ok(format!(
+        "$argon2id$v=19$m=19456,t=2,p=1${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(out)
+    ))
 }
 
 /// Runs one worker a core for `time`, answers how often their work was done a second.
@@ -66,7 +88,10 @@ where
         })
         .collect();
     for thread in threads {
-        thread.join().map_err(|_| anyhow!("a worker panicked")).context("bound")??;
+        thread
+            .join()
+            .map_err(|_| anyhow!("a worker panicked"))
+            .context("bound")??;
     }
     Ok(done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
 }

@@ -23,7 +23,9 @@ pub struct Answer {
 impl Connection {
     /// Connects.
     pub async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.context("cannot connect")?;
+        let stream = TcpStream::connect(address)
+            .await
+            .context("cannot connect")?;
         stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
         Ok(Self {
             stream,
@@ -33,14 +35,21 @@ impl Connection {
 
     /// Sends a whole prepared request and reads its answer.
     pub async fn call(&mut self, request: &[u8]) -> Result<Answer> {
-        self.stream.write_all(request).await.context("cannot send")?;
+        self.stream
+            .write_all(request)
+            .await
+            .context("cannot send")?;
         self.buffer.clear();
         loop {
             if let Some((status, start, length)) = head(&self.buffer)? {
                 while self.buffer.len() < start + length {
                     self.fill().await?;
                 }
-                let body = self.buffer.get(start..start + length).unwrap_or_default().to_vec();
+                let body = self
+                    .buffer
+                    .get(start..start + length)
+                    .unwrap_or_default()
+                    .to_vec();
                 return Ok(Answer { status, body });
             }
             self.fill().await?;
@@ -48,7 +57,13 @@ impl Connection {
     }
 
     async fn fill(&mut self) -> Result<()> {
-        if self.stream.read_buf(&mut self.buffer).await.context("cannot read")? == 0 {
+        if self
+            .stream
+            .read_buf(&mut self.buffer)
+            .await
+            .context("cannot read")?
+            == 0
+        {
             bail!("the server closed the connection");
         }
         Ok(())
@@ -60,7 +75,8 @@ fn head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
-    let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).context("the head is not text")?;
+    let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default())
+        .context("the head is not text")?;
     let status = text
         .split(' ')
         .nth(1)
@@ -70,7 +86,8 @@ fn head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
         .lines()
         .find_map(|line| {
             let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim().parse().ok())?
         })
         .unwrap_or(0);
     Ok(Some((status, end + 4, length)))
@@ -78,7 +95,11 @@ fn head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
 
 /// A request as bytes.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n", body.len()).into_bytes();
+    let mut bytes = format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n",
+        body.len()
+    )
+    .into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

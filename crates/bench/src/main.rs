@@ -128,7 +128,8 @@ fn write(rows: &[Row]) -> Result<()> {
             })
         })
         .collect();
-    let text = serde_json::to_string_pretty(&json!({ "cores": cores(), "rows": rows })).context("cannot print JSON")?;
+    let text = serde_json::to_string_pretty(&json!({ "cores": cores(), "rows": rows }))
+        .context("cannot print JSON")?;
     std::fs::write("bench-results.json", text + "\n").context("cannot write bench-results.json")
 }
 

@@ -17,7 +17,6 @@ const TIME: Duration = Duration::from_secs(8);
 const CONNECTIONS: usize = 32;
 const USERS: usize = 1500;
 const PASSWORD: &str = "correct horse battery staple 9";
-/// Argon2id (19 MiB, t=2, p=1) of [`PASSWORD`], made once by the first user's creation.
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// Runs the named benchmarks, or all.
@@ -57,22 +56,51 @@ impl Stage {
     async fn set(server: &Server, data: &Path) -> Result<Self> {
         let key = std::fs::read_to_string(data.join("admin-api-key")).context("no API key")?;
         let mut connection = Connection::open(&server.address).await?;
-        let form = format!("grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={}", key.trim());
-        let answer = call(&mut connection, &request("POST", "/identity/token", &[FORM], form.as_bytes())).await?;
+        let form = format!(
+            "grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={}",
+            key.trim()
+        );
+        let answer = call(
+            &mut connection,
+            &request("POST", "/identity/token", &[FORM], form.as_bytes()),
+        )
+        .await?;
         let token = format!("Bearer {}", text(&answer, "access_token")?);
         let mut post = async |path: &str, body: Value| -> Result<Value> {
-            let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
-            call(&mut connection, &request("POST", path, &headers, body.to_string().as_bytes())).await
+            let headers = [
+                ("Authorization", token.as_str()),
+                ("Content-Type", "application/json"),
+            ];
+            call(
+                &mut connection,
+                &request("POST", path, &headers, body.to_string().as_bytes()),
+            )
+            .await
         };
-        let instance = post("/v2/resource_instances", json!({"name": "bench", "target": "local"})).await?;
+        let instance = post(
+            "/v2/resource_instances",
+            json!({"name": "bench", "target": "local"}),
+        )
+        .await?;
         let guid = text(&instance, "guid")?;
-        let app = post(&format!("/management/v4/{guid}/applications"), json!({"name": "bench"})).await?;
-        let basic = STANDARD.encode(format!("{}:{}", text(&app, "clientId")?, text(&app, "secret")?));
-        let users: Vec<Value> = (0..USERS).map(user).collect();
+        let app = post(
+            &format!("/management/v4/{guid}/applications"),
+            json!({"name": "bench"}),
+        )
+        .await?;
+        let basic = STANDARD.encode(format!(
+            "{}:{}",
+            text(&app, "clientId")?,
+            text(&app, "secret")?
+        ));
+        let hash = bound::argon2_phc(PASSWORD)?;
+        let users: Vec<Value> = (0..USERS).map(|n| user(n, &hash)).collect();
         let path = format!("/management/v4/{guid}/cloud_directory/import?encryption_secret=unused");
         let mut added = 0;
         for chunk in users.chunks(500) {
-            added += post(&path, json!({"users": chunk})).await?["added"].as_u64().unwrap_or(0);
+            added += post(&path, json!({"users": chunk})).await?["added"]
+                .as_u64()
+                .unwrap_or(0);
         }
         if added != USERS as u64 {
             bail!("only {added} of {USERS} users were imported");
@@ -95,7 +123,13 @@ impl Stage {
 
 async fn client_credentials(server: &Server, stage: &Stage) -> Result<Row> {
     let bound = bound::rs256_signatures(TIME)?;
-    let reached = load::run(&server.address, vec![stage.token_request.clone()], CONNECTIONS, TIME).await?;
+    let reached = load::run(
+        &server.address,
+        vec![stage.token_request.clone()],
+        CONNECTIONS,
+        TIME,
+    )
+    .await?;
     eprintln!("client-credentials p99 {:?}", reached.p99);
     Ok(Row {
         name: "client-credentials",
@@ -116,7 +150,10 @@ async fn introspection(server: &Server, stage: &Stage) -> Result<Row> {
     )
     .await?;
     let mut connection = Connection::open(&server.address).await?;
-    let token = text(&call(&mut connection, &stage.token_request).await?, "access_token")?;
+    let token = text(
+        &call(&mut connection, &stage.token_request).await?,
+        "access_token",
+    )?;
     let introspect = request(
         "POST",
         &format!("{}/introspect", stage.base),
@@ -205,7 +242,7 @@ async fn memory(program: &Path, _: &Stage) -> Result<Row> {
     })
 }
 
-fn user(n: usize) -> Value {
+fn user(n: usize, hash: &str) -> Value {
     json!({
         "scimUser": {
             "originalId": format!("bench-{n}"),
@@ -213,7 +250,7 @@ fn user(n: usize) -> Value {
             "active": true,
             "status": "CONFIRMED",
         },
-        "passwordHash": HASH,
+        "passwordHash": hash,
         "passwordHashAlg": "Argon2id",
         "profile": {"attributes": {}},
         "roles": [],
@@ -227,7 +264,11 @@ fn address(n: usize) -> String {
 async fn call(connection: &mut Connection, request: &[u8]) -> Result<Value> {
     let answer = connection.call(request).await?;
     if !(200..300).contains(&answer.status) {
-        bail!("status {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+        bail!(
+            "status {}: {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
     }
     serde_json::from_slice(&answer.body).context("not JSON")
 }

@@ -26,7 +26,14 @@ impl Server {
     pub async fn start(program: &Path, data: &Path) -> Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "warn",
+                "--data-dir",
+            ])
             .arg(data)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -53,10 +60,17 @@ impl Server {
     /// Resident memory in MB (10⁶ bytes).
     pub fn resident_megabytes(&self) -> Result<f64> {
         let id = self.child.id().context("the service has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).context("cannot read its memory")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))
+            .context("cannot read its memory")?;
         let kilobytes: f64 = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+            .find_map(|line| {
+                line.strip_prefix("VmRSS:")?
+                    .split_whitespace()
+                    .next()?
+                    .parse()
+                    .ok()
+            })
             .context("no VmRSS")?;
         Ok(kilobytes * 1024.0 / 1e6)
     }

@@ -80,7 +80,8 @@ impl ExportKey {
         let root = hmac::Key::new(hmac::HMAC_SHA256, &*root);
         let sealing = hmac::sign(&root, b"vestibule envelope key v1");
         let check = hmac::sign(&root, b"vestibule envelope commitment v1");
-        let (Ok(()), Ok(unbound)) = (derived, UnboundKey::new(&AES_256_GCM, sealing.as_ref())) else {
+        let (Ok(()), Ok(unbound)) = (derived, UnboundKey::new(&AES_256_GCM, sealing.as_ref()))
+        else {
             std::process::abort()
         };
         let mut commitment = [0; COMMITMENT];
@@ -121,7 +122,12 @@ impl ExportKey {
         STANDARD.encode(whole)
     }
 
-    fn open(&self, context: &str, nonce: &[u8], body: &[u8]) -> Result<PasswordHash, EnvelopeError> {
+    fn open(
+        &self,
+        context: &str,
+        nonce: &[u8],
+        body: &[u8],
+    ) -> Result<PasswordHash, EnvelopeError> {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| EnvelopeError::Damaged)?;
         let mut body = body.to_vec();
         let plain = self
@@ -160,15 +166,28 @@ impl EnvelopeReader {
             return Err(EnvelopeError::Foreign);
         }
         let whole = STANDARD.decode(text).map_err(|_| EnvelopeError::Foreign)?;
-        let rest = whole.strip_prefix(MAGIC.as_slice()).ok_or(EnvelopeError::Foreign)?;
-        let split = whole.len().checked_sub(CHECKSUM).ok_or(EnvelopeError::Damaged)?;
-        let (covered, sum) = whole.split_at_checked(split).ok_or(EnvelopeError::Damaged)?;
+        let rest = whole
+            .strip_prefix(MAGIC.as_slice())
+            .ok_or(EnvelopeError::Foreign)?;
+        let split = whole
+            .len()
+            .checked_sub(CHECKSUM)
+            .ok_or(EnvelopeError::Damaged)?;
+        let (covered, sum) = whole
+            .split_at_checked(split)
+            .ok_or(EnvelopeError::Damaged)?;
         if checksum(covered) != sum {
             return Err(EnvelopeError::Damaged);
         }
-        let (salt, rest) = rest.split_first_chunk::<SALT>().ok_or(EnvelopeError::Damaged)?;
-        let (commitment, rest) = rest.split_first_chunk::<COMMITMENT>().ok_or(EnvelopeError::Damaged)?;
-        let (nonce, rest) = rest.split_at_checked(NONCE_LEN).ok_or(EnvelopeError::Damaged)?;
+        let (salt, rest) = rest
+            .split_first_chunk::<SALT>()
+            .ok_or(EnvelopeError::Damaged)?;
+        let (commitment, rest) = rest
+            .split_first_chunk::<COMMITMENT>()
+            .ok_or(EnvelopeError::Damaged)?;
+        let (nonce, rest) = rest
+            .split_at_checked(NONCE_LEN)
+            .ok_or(EnvelopeError::Damaged)?;
         let body = rest
             .len()
             .checked_sub(CHECKSUM)
@@ -178,7 +197,8 @@ impl EnvelopeReader {
             if self.keys.len() >= MOST_KEYS {
                 return Err(EnvelopeError::TooManySalts);
             }
-            self.keys.insert(*salt, ExportKey::derive(&self.secret, *salt));
+            self.keys
+                .insert(*salt, ExportKey::derive(&self.secret, *salt));
         }
         let key = self.keys.get(salt).ok_or(EnvelopeError::Damaged)?;
         if !constant_time_eq(&key.commitment, commitment) {

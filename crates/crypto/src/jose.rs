@@ -108,7 +108,12 @@ impl SigningKey {
     }
 
     /// Seals the private key for storage.
-    pub fn to_sealed(&self, master: &MasterKey, context: &[u8], random: &dyn Random) -> Result<Vec<u8>, JoseError> {
+    pub fn to_sealed(
+        &self,
+        master: &MasterKey,
+        context: &[u8],
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, JoseError> {
         let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| JoseError::Library)?;
         let mut text = zeroize::Zeroizing::new(Vec::new());
         text.extend_from_slice(self.algorithm.name().as_bytes());
@@ -120,10 +125,15 @@ impl SigningKey {
     }
 
     /// Opens a sealed private key.
-    pub fn from_sealed(master: &MasterKey, context: &[u8], sealed: &[u8]) -> Result<Self, JoseError> {
+    pub fn from_sealed(
+        master: &MasterKey,
+        context: &[u8],
+        sealed: &[u8],
+    ) -> Result<Self, JoseError> {
         let plain = master.open(context, sealed)?;
         let mut parts = plain.splitn(3, |b| *b == 0);
-        let (Some(algorithm), Some(kid), Some(der)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(algorithm), Some(kid), Some(der)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(JoseError::BadKey);
         };
         if algorithm != Algorithm::RS256.name().as_bytes() {
@@ -155,7 +165,11 @@ impl SigningKey {
     }
 
     /// Signs `claims` under `header` as a compact JWS. `header` is given whole: it must name this key's algorithm.
-    pub fn sign(&self, header: &impl Serialize, claims: &impl Serialize) -> Result<String, JoseError> {
+    pub fn sign(
+        &self,
+        header: &impl Serialize,
+        claims: &impl Serialize,
+    ) -> Result<String, JoseError> {
         let header = serde_json::to_vec(header).map_err(|_| JoseError::Malformed)?;
         let claims = serde_json::to_vec(claims).map_err(|_| JoseError::Malformed)?;
         let mut out = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 350);
@@ -272,7 +286,8 @@ pub fn decode_unverified_header(token: &str) -> Result<Header, JoseError> {
         return Err(JoseError::Malformed);
     }
     let (header, _) = token.split_once('.').ok_or(JoseError::Malformed)?;
-    let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Malformed)?;
+    let header: Header =
+        serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Malformed)?;
     if header.crit.is_some() {
         return Err(JoseError::Malformed);
     }
@@ -289,9 +304,16 @@ pub fn decode_unverified_claims(token: &str) -> Result<Map<String, Value>, JoseE
 }
 
 /// Verifies the signature and answers the claims. Times, issuer and audience are the caller's to check.
-pub fn verify(token: &str, key: &VerifyingKey, allowed: &[Algorithm]) -> Result<Map<String, Value>, JoseError> {
+pub fn verify(
+    token: &str,
+    key: &VerifyingKey,
+    allowed: &[Algorithm],
+) -> Result<Map<String, Value>, JoseError> {
     let header = decode_unverified_header(token)?;
-    if !allowed.iter().any(|algorithm| algorithm.name() == header.alg) {
+    if !allowed
+        .iter()
+        .any(|algorithm| algorithm.name() == header.alg)
+    {
         return Err(JoseError::AlgorithmRefused);
     }
     let (signed, signature) = token.rsplit_once('.').ok_or(JoseError::Malformed)?;
@@ -306,7 +328,9 @@ pub fn verify(token: &str, key: &VerifyingKey, allowed: &[Algorithm]) -> Result<
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| JoseError::Malformed)
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| JoseError::Malformed)
 }
 
 /// An unsigned integer of a JWK, leniently.

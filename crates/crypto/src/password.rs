@@ -9,8 +9,8 @@ use std::fmt;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
-pub use notation::PasswordHashError;
 use notation::Parsed;
+pub use notation::PasswordHashError;
 pub use pool::{Busy, HasherPool};
 
 use crate::{compare::constant_time_eq, random::Random};
@@ -44,7 +44,9 @@ impl PasswordHash {
             parsed,
         };
         match algorithm {
-            Some(name) if !notation::fits(name, hash.algorithm_name()) => Err(PasswordHashError::Unsupported),
+            Some(name) if !notation::fits(name, hash.algorithm_name()) => {
+                Err(PasswordHashError::Unsupported)
+            }
             _ => Ok(hash),
         }
     }
@@ -102,10 +104,13 @@ impl PasswordHash {
         match &self.parsed {
             Parsed::Argon2 { hash, .. } => {
                 let mut out = vec![0; hash.len()];
-                argon2(&self.parsed, password.as_bytes(), &mut out, memory) && constant_time_eq(&out, hash)
+                argon2(&self.parsed, password.as_bytes(), &mut out, memory)
+                    && constant_time_eq(&out, hash)
             }
             Parsed::Bcrypt => bcrypt::verify(password, &self.text).unwrap_or(false),
-            other => other.compute(password.as_bytes()).is_some_and(|out| constant_time_eq(&out, other.expected())),
+            other => other
+                .compute(password.as_bytes())
+                .is_some_and(|out| constant_time_eq(&out, other.expected())),
         }
     }
 

@@ -19,5 +19,6 @@ pub fn verify_s256(verifier: &str, challenge: &str) -> bool {
     let hex: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
     let proper = URL_SAFE_NO_PAD.encode(hash);
     let quirk = STANDARD.encode(hex);
-    constant_time_eq(proper.as_bytes(), challenge.as_bytes()) | constant_time_eq(quirk.as_bytes(), challenge.as_bytes())
+    constant_time_eq(proper.as_bytes(), challenge.as_bytes())
+        | constant_time_eq(quirk.as_bytes(), challenge.as_bytes())
 }

@@ -17,7 +17,9 @@ pub struct SystemRandom {
 impl SystemRandom {
     /// Opens it.
     pub fn new() -> Self {
-        Self { source: Source::new() }
+        Self {
+            source: Source::new(),
+        }
     }
 }
 
@@ -66,7 +68,9 @@ impl Random for SeededRandom {
     fn fill(&self, out: &mut [u8]) {
         use aws_lc_rs::digest::{SHA256, digest};
         for chunk in out.chunks_mut(32) {
-            let n = self.counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let n = self
+                .counter
+                .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let mut input = [0; 16];
             for (to, from) in input
                 .iter_mut()

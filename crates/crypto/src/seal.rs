@@ -50,7 +50,10 @@ impl MasterKey {
         };
         Self {
             aead: LessSafeKey::new(unbound),
-            derive: hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, b"vestibule derivation v1").as_ref()),
+            derive: hmac::Key::new(
+                hmac::HMAC_SHA256,
+                hmac::sign(&root, b"vestibule derivation v1").as_ref(),
+            ),
         }
     }
 
@@ -76,7 +79,11 @@ impl MasterKey {
         // Sealing fails only above 64 GiB.
         if self
             .aead
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut body)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(context),
+                &mut body,
+            )
             .is_err()
         {
             std::process::abort();
@@ -123,8 +130,13 @@ impl MasterKey {
 
 fn create(path: &Path, bytes: &[u8; 32]) -> Result<(), SealError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let text: Zeroizing<String> = Zeroizing::new(bytes.iter().map(|b| format!("{b:02x}")).collect());
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let text: Zeroizing<String> =
+        Zeroizing::new(bytes.iter().map(|b| format!("{b:02x}")).collect());
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;

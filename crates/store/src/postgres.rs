@@ -146,7 +146,7 @@ impl Postgres {
             if mode == Mode::Read {
                 // What was read stands: the caller need not wait for the transaction's end.
                 drop(reply.send(outcome));
-                session.end("ROLLBACK").unwrap_or_default();
+                session.leave();
             } else if outcome.is_ok() {
                 let kept = session.end("COMMIT");
                 drop(reply.send(kept.map_err(E::from).and(outcome)));
@@ -265,6 +265,16 @@ impl Session {
     pub(crate) fn control(&mut self, sql: &str) {
         self.pending.push_str(sql);
         self.pending.push(';');
+    }
+
+    /// Ends a transaction of reads without waiting for the answer, which tells nothing: whoever has the connection next speaks after it,
+    /// and finds out by himself if it is lost.
+    fn leave(&mut self) {
+        if let Some(client) = self.client.as_ref().filter(|_| self.begun) {
+            let end = std::pin::pin!(client.batch_execute("ROLLBACK"));
+            // The first poll sends.
+            self.runtime.block_on(async { drop(poll!(end)) });
+        }
     }
 
     /// Ends the transaction, if a statement began it. A connection on which that fails is given up.

@@ -65,7 +65,8 @@ impl TestRequest {
     /// Sends JSON.
     pub fn json(self, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("JSON");
-        self.header(header::CONTENT_TYPE, "application/json").body(body)
+        self.header(header::CONTENT_TYPE, "application/json")
+            .body(body)
     }
 
     /// Sends a form.
@@ -99,7 +100,11 @@ impl TestRequest {
         }
         let mut request = builder.body(Body::from(self.body)).expect("a request");
         request.extensions_mut().insert(ConnectInfo(self.from));
-        let response = self.router.oneshot(request).await.expect("the router never fails");
+        let response = self
+            .router
+            .oneshot(request)
+            .await
+            .expect("the router never fails");
         let (parts, body) = response.into_parts();
         TestResponse {
             status: parts.status,
@@ -113,8 +118,9 @@ impl TestResponse {
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{} is not JSON ({error}): {}", self.status, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!("{} is not JSON ({error}): {}", self.status, self.text())
+        })
     }
 
     /// The body as text.
@@ -144,7 +150,9 @@ impl TestResponse {
 fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(b).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(b).to_string()
+            }
             _ => format!("%{b:02X}"),
         })
         .collect()

@@ -187,7 +187,8 @@ impl TestServer {
             .await
             .expect(201)
             .json();
-        self.token_for(&text(&answer["credentials"], "apikey")).await
+        self.token_for(&text(&answer["credentials"], "apikey"))
+            .await
     }
 
     /// Registers an application; answers its credentials.

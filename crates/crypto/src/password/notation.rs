@@ -9,10 +9,7 @@ use aws_lc_rs::{
 };
 use base64::{
     Engine as _,
-    engine::{
-        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
-        general_purpose::STANDARD,
-    },
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -102,7 +99,13 @@ impl Sha {
 }
 
 impl Parsed {
-    pub(super) fn argon2id(memory: u32, passes: u32, lanes: u32, salt: Vec<u8>, hash: Vec<u8>) -> Self {
+    pub(super) fn argon2id(
+        memory: u32,
+        passes: u32,
+        lanes: u32,
+        salt: Vec<u8>,
+        hash: Vec<u8>,
+    ) -> Self {
         Self::Argon2 {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
@@ -177,13 +180,24 @@ impl Parsed {
     /// Computes scrypt, PBKDF2 and salted digests.
     pub(super) fn compute(&self, password: &[u8]) -> Option<Vec<u8>> {
         match self {
-            Self::Scrypt { log_n, r, p, salt, hash } => {
+            Self::Scrypt {
+                log_n,
+                r,
+                p,
+                salt,
+                hash,
+            } => {
                 let params = scrypt::Params::new(*log_n, *r, *p).ok()?;
                 let mut out = vec![0; hash.len()];
                 scrypt::scrypt(password, salt, &params, &mut out).ok()?;
                 Some(out)
             }
-            Self::Pbkdf2 { sha, iterations, salt, hash } => {
+            Self::Pbkdf2 {
+                sha,
+                iterations,
+                salt,
+                hash,
+            } => {
                 let mut out = vec![0; hash.len()];
                 pbkdf2::derive(sha.pbkdf2(), *iterations, salt, password, &mut out);
                 Some(out)
@@ -213,7 +227,9 @@ pub(super) fn fits(theirs: &str, ours: &str) -> bool {
     let (theirs, ours) = (fold(theirs), fold(ours));
     match known.iter().find(|family| theirs.starts_with(**family)) {
         None => true,
-        Some(family) => ours.starts_with(family) && (theirs == *family || theirs == ours || *family == "bcrypt"),
+        Some(family) => {
+            ours.starts_with(family) && (theirs == *family || theirs == ours || *family == "bcrypt")
+        }
     }
 }
 
@@ -235,7 +251,11 @@ fn argon2(algorithm: Algorithm, rest: &str) -> Result<Parsed, PasswordHashError>
         number(parameters, "p")?,
     );
     let (salt, hash) = (bytes(salt, 8..=64)?, bytes(hash, 16..=128)?);
-    if memory > 262_144 || passes > 10 || lanes > 8 || u64::from(memory) * u64::from(passes) > 1_048_576 {
+    if memory > 262_144
+        || passes > 10
+        || lanes > 8
+        || u64::from(memory) * u64::from(passes) > 1_048_576
+    {
         return Err(TooExpensive);
     }
     if passes == 0 || lanes == 0 || memory < 8 * lanes {
@@ -280,7 +300,13 @@ fn scrypt(rest: &str) -> Result<Parsed, PasswordHashError> {
     if log_n == 0 || r == 0 || p == 0 {
         return Err(Malformed);
     }
-    Ok(Parsed::Scrypt { log_n, r, p, salt, hash })
+    Ok(Parsed::Scrypt {
+        log_n,
+        r,
+        p,
+        salt,
+        hash,
+    })
 }
 
 /// PHC (`i=25000$salt$hash`) and passlib (`25000$salt$hash`, with `.` for `+`).
@@ -290,7 +316,12 @@ fn pbkdf2(sha: Sha, rest: &str) -> Result<Parsed, PasswordHashError> {
         Ok(iterations) => iterations,
         Err(_) => number(parameters, "i")?,
     };
-    pbkdf2_of(sha, iterations, bytes(salt, 1..=128)?, bytes(hash, 16..=128)?)
+    pbkdf2_of(
+        sha,
+        iterations,
+        bytes(salt, 1..=128)?,
+        bytes(hash, 16..=128)?,
+    )
 }
 
 /// Django: `sha256$iterations$salt$hash` after `pbkdf2_`; the salt is text, not base64.
@@ -304,10 +335,20 @@ fn django(rest: &str) -> Result<Parsed, PasswordHashError> {
     };
     let [iterations, salt, hash] = three(rest)?;
     let iterations = iterations.parse().map_err(|_| Malformed)?;
-    pbkdf2_of(sha, iterations, salt.as_bytes().to_vec(), bytes(hash, 16..=128)?)
+    pbkdf2_of(
+        sha,
+        iterations,
+        salt.as_bytes().to_vec(),
+        bytes(hash, 16..=128)?,
+    )
 }
 
-fn pbkdf2_of(sha: Sha, iterations: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Parsed, PasswordHashError> {
+fn pbkdf2_of(
+    sha: Sha,
+    iterations: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+) -> Result<Parsed, PasswordHashError> {
     if iterations > 2_000_000 {
         return Err(TooExpensive);
     }
@@ -357,8 +398,13 @@ fn number(parameters: &str, name: &str) -> Result<u32, PasswordHashError> {
         .ok_or(Malformed)
 }
 
-fn bytes(text: &str, length: std::ops::RangeInclusive<usize>) -> Result<Vec<u8>, PasswordHashError> {
-    let bytes = LENIENT.decode(text.replace('.', "+")).map_err(|_| Malformed)?;
+fn bytes(
+    text: &str,
+    length: std::ops::RangeInclusive<usize>,
+) -> Result<Vec<u8>, PasswordHashError> {
+    let bytes = LENIENT
+        .decode(text.replace('.', "+"))
+        .map_err(|_| Malformed)?;
     if length.contains(&bytes.len()) {
         Ok(bytes)
     } else {

@@ -77,14 +77,22 @@ impl HasherPool {
     }
 
     /// Whether the password is the one that was hashed.
-    pub async fn verify(&self, hash: PasswordHash, password: Zeroizing<String>) -> Result<bool, Busy> {
+    pub async fn verify(
+        &self,
+        hash: PasswordHash,
+        password: Zeroizing<String>,
+    ) -> Result<bool, Busy> {
         let (answer, result) = oneshot::channel();
         self.submit(Work::Verify(hash, password, answer))?;
         result.await.map_err(|_| Busy)
     }
 
     /// Hashes a password with our own parameters.
-    pub async fn hash(&self, password: Zeroizing<String>, random: &dyn Random) -> Result<PasswordHash, Busy> {
+    pub async fn hash(
+        &self,
+        password: Zeroizing<String>,
+        random: &dyn Random,
+    ) -> Result<PasswordHash, Busy> {
         let mut salt = [0; 16];
         random.fill(&mut salt);
         let (answer, result) = oneshot::channel();
@@ -157,7 +165,10 @@ impl Shared {
             if queue.closed {
                 return None;
             }
-            let idle = self.arrived.wait_for(&mut queue, Duration::from_secs(2)).timed_out();
+            let idle = self
+                .arrived
+                .wait_for(&mut queue, Duration::from_secs(2))
+                .timed_out();
             if idle && !memory.is_empty() {
                 *memory = Vec::new();
             }

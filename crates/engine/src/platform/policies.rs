@@ -135,18 +135,18 @@ impl Engine {
     /// Replaces a policy's text.
     ///
     /// # Errors
-    /// `Stale` when `version` is not the policy's; `Conflict` when it would take the last Administrator from the account.
+    /// `Stale` when `version` is given and not the policy's; `Conflict` when it would take the last Administrator from the account.
     pub async fn replace_policy(
         &self,
         by: &Platform,
         id: &str,
-        version: i64,
+        version: Option<i64>,
         text: PolicyText,
     ) -> Result<Policy> {
         Self::insist(by, PlatformRole::Administrator)?;
         let mut policy = self.show_policy(by, id).await?;
         let text = checked(by, text)?;
-        if policy.version != version {
+        if version.is_some_and(|version| version != policy.version) {
             return Err(stale());
         }
         let before = policy.clone();

@@ -7,6 +7,7 @@ use axum::{
 use vestibule_engine::{
     Error,
     access::{Caller, Manager, Reader, Writer},
+    platform::Platform,
 };
 use vestibule_model::id::TenantId;
 
@@ -19,7 +20,7 @@ use crate::{
 pub struct Bearer(pub String);
 
 /// Whoever holds a valid platform token.
-pub struct Calling(pub Caller);
+pub struct Calling(pub Platform);
 
 /// Whoever may read the instance in the path.
 pub struct AsReader(pub Reader);
@@ -51,7 +52,8 @@ impl FromRequestParts<App> for Calling {
     type Rejection = IamError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, IamError> {
-        Ok(Self(caller(parts, app).await?))
+        let caller = caller(parts, app).await?;
+        Ok(Self(app.engine.on_platform(caller).await?))
     }
 }
 
