@@ -5,9 +5,11 @@
 //! through it ([`Clock`], [`Random`]), so that tests move their own clock.
 
 pub mod access;
+pub mod application;
 pub mod config;
 pub mod error;
 pub mod platform;
+pub mod role;
 pub mod tenant;
 
 use std::sync::Arc;

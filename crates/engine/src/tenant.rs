@@ -10,17 +10,19 @@ use std::{
 };
 
 use moka::sync::Cache;
-use vestibule_crypto::jose::SigningKey;
+use vestibule_crypto::{jose::SigningKey, token::PlainToken};
 use vestibule_model::{
     application::Application,
     id::{ClientId, RoleId, TenantId},
     role::Role,
     time::Timestamp,
 };
-use vestibule_store::snapshot::{Revocation, RevocationKind};
-use zeroize::Zeroizing;
+use vestibule_store::{
+    scope::Tenant,
+    snapshot::{Revocation, RevocationKind},
+};
 
-use crate::{Engine, Error, Result, config::Configuration};
+use crate::{Engine, Error, Result, access::Writer, config::Configuration};
 
 /// Most instances one node keeps in memory; the least recently used make room.
 const MOST_TENANTS: u64 = 20_000;
@@ -56,7 +58,7 @@ pub struct ApplicationState {
     /// The application.
     pub application: Application,
     /// Its secret, if it has one. Compared in constant time, never printed.
-    pub secret: Option<Zeroizing<String>>,
+    pub secret: Option<PlainToken>,
     /// Its roles.
     pub roles: Vec<RoleId>,
 }
@@ -138,6 +140,26 @@ impl Engine {
         Ok(now.plus_seconds(-10))
     }
 
+    /// Changes configuration, applications, roles or keys of an instance in one transaction, and forgets what was in memory. `f`
+    /// runs after the instance's row is locked, so such changes follow one another and what it reads holds until it is done.
+    pub(crate) async fn change_tenant<T, F>(&self, writer: &Writer, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<T> + Send + 'static,
+    {
+        let (id, now) = (writer.tenant(), self.now());
+        let result = self
+            .store()
+            .write(id, move |tenant| {
+                tenant.touch(now)?;
+                f(tenant, now)
+            })
+            .await;
+        // Also after a failure: a commit whose answer was lost may have happened.
+        self.tenants().forget(id);
+        result
+    }
+
     async fn load_tenant(&self, id: TenantId) -> Result<TenantState> {
         let snapshot = self
             .store()
@@ -216,10 +238,15 @@ impl Engine {
     }
 
     /// Seals an application's secret for storage.
-    pub(crate) fn seal_secret(&self, tenant: TenantId, client: ClientId, secret: &str) -> Vec<u8> {
+    pub(crate) fn seal_secret(
+        &self,
+        tenant: TenantId,
+        client: ClientId,
+        secret: &PlainToken,
+    ) -> Vec<u8> {
         self.master().seal(
             secret_context(tenant, client).as_bytes(),
-            secret.as_bytes(),
+            secret.expose().as_bytes(),
             self.random(),
         )
     }
@@ -230,13 +257,13 @@ impl Engine {
         tenant: TenantId,
         client: ClientId,
         sealed: &[u8],
-    ) -> Result<Zeroizing<String>> {
+    ) -> Result<PlainToken> {
         let plain = self
             .master()
             .open(secret_context(tenant, client).as_bytes(), sealed)
             .map_err(Error::internal)?;
         String::from_utf8(plain.to_vec())
-            .map(Zeroizing::new)
+            .map(PlainToken::new)
             .map_err(|_| Error::internal("an application secret is not text"))
     }
 }
