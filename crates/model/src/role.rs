@@ -152,8 +152,18 @@ mod tests {
         for (name, description, access, field) in [
             ("", "", vec![], "name"),
             ("x", "a\u{0}", vec![], "description"),
-            ("x", "", vec![("no".to_owned(), vec![])], "access.application_id"),
-            ("x", "", vec![(id.clone(), vec!["A".to_owned()])], "access.scopes"),
+            (
+                "x",
+                "",
+                vec![("no".to_owned(), vec![])],
+                "access.application_id",
+            ),
+            (
+                "x",
+                "",
+                vec![(id.clone(), vec!["A".to_owned()])],
+                "access.scopes",
+            ),
         ] {
             let refused = RoleDraft::parse(name, description, &access).unwrap_err();
             assert_eq!(refused.field, field);

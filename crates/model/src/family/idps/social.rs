@@ -65,11 +65,35 @@ impl SocialIdp {
     }
 }
 
+impl AsRef<SocialIdp> for Facebook {
+    fn as_ref(&self) -> &SocialIdp {
+        &self.0
+    }
+}
+
+impl From<SocialIdp> for Facebook {
+    fn from(idp: SocialIdp) -> Self {
+        Self(idp)
+    }
+}
+
 impl Family for Facebook {
     const NAME: &'static str = "idps/facebook";
 
     fn validate(&self) -> Result<(), Invalid> {
         self.0.validate()
+    }
+}
+
+impl AsRef<SocialIdp> for Google {
+    fn as_ref(&self) -> &SocialIdp {
+        &self.0
+    }
+}
+
+impl From<SocialIdp> for Google {
+    fn from(idp: SocialIdp) -> Self {
+        Self(idp)
     }
 }
 

@@ -1,0 +1,46 @@
+//! Objects named in the path. What is not a UUID names nothing, so it is not found.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
+use vestibule_engine::Error;
+use vestibule_model::id::{ClientId, RoleId};
+
+use crate::{App, error::ManagementError};
+
+/// The `{clientId}` of the path.
+pub struct AtApplication(pub ClientId);
+
+/// The `{roleId}` of the path.
+pub struct AtRole(pub RoleId);
+
+impl FromRequestParts<App> for AtApplication {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let text = parameter(parts, app, "clientId").await;
+        match text.and_then(|text| ClientId::parse(&text).ok()) {
+            Some(id) => Ok(Self(id)),
+            None => Err(Error::not_found("There is no such application.").into()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for AtRole {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let text = parameter(parts, app, "roleId").await;
+        match text.and_then(|text| RoleId::parse(&text).ok()) {
+            Some(id) => Ok(Self(id)),
+            None => Err(Error::not_found("There is no such role.").into()),
+        }
+    }
+}
+
+async fn parameter(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
+    let (_, value) = params.iter().find(|(found, _)| *found == name)?;
+    Some(value.to_owned())
+}
