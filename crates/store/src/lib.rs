@@ -15,6 +15,7 @@ pub mod platform;
 mod postgres;
 mod queue;
 mod role;
+pub mod runtime;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;
