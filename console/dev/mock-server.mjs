@@ -622,19 +622,19 @@ function duplicate(call, id) {
   const include = call.body.include ?? [];
   const body = { families, warnings };
   if (include.includes("applications")) {
-    body.applications = {};
+    body.applications = [];
     for (const one of source.applications.values()) {
       const there = [...target.applications.values()].some((other) => other.name === one.name);
-      body.applications[one.name] = there ? "unchanged" : "created";
+      body.applications.push({ name: one.name, outcome: there ? "unchanged" : "created" });
       if (!there && !call.body.dryRun)
         addApplication(call.state, target, one.name, one.type).scopes = one.scopes;
     }
   }
   if (include.includes("roles")) {
-    body.roles = {};
+    body.roles = [];
     for (const role of source.roles.values()) {
       const there = [...target.roles.values()].some((other) => other.name === role.name);
-      body.roles[role.name] = there ? "unchanged" : "created";
+      body.roles.push({ name: role.name, outcome: there ? "unchanged" : "created" });
       const made = { ...role, id: randomUUID(), access: [] };
       if (!there && !call.body.dryRun) target.roles.set(made.id, made);
     }

@@ -47,15 +47,15 @@ test("a provider is configured and switched on", async () => {
 test("a provider is switched off and on from the list", async () => {
   await page.getByRole("link", { name: "Identity providers" }).first().click();
   await at(page, "Identity providers");
-  await page.getByRole("switch", { name: /^Google/ }).click();
+  await page.getByRole("switch", { name: /^Google/ }).press("Space");
   await said(page, "Google is switched off.");
   assert.equal((await provider(source, "google")).isActive, false);
-  await page.getByRole("switch", { name: /^Google/ }).click();
+  await page.getByRole("switch", { name: /^Google/ }).press("Space");
   await said(page, "Google is switched on.");
 });
 
 test("a provider that is not configured cannot be switched on, and the page says why", async () => {
-  await page.getByRole("switch", { name: /^SAML/ }).click();
+  await page.getByRole("switch", { name: /^SAML/ }).press("Space");
   await page.locator(".v-notices").getByText("That did not work").waitFor();
   await look(page, "provider-refused");
   assert.equal((await provider(source, "saml")).isActive, false);

@@ -80,7 +80,7 @@ test("deleting asks for the name, and the instance can be restored whole", async
   await look(page, "deleted");
   await row(page, second).getByRole("button", { name: "Restore" }).click();
   await said(page, `${second} is restored`);
-  await page.getByRole("link", { name: "In use" }).click();
+  await page.getByRole("link", { name: "In use", exact: true }).click();
   await page.getByRole("searchbox", { name: "Filter instances" }).fill(second);
   await row(page, second).waitFor();
 });

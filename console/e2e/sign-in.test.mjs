@@ -99,6 +99,7 @@ test("a service that cannot be reached is said kindly and can be tried again", a
 
 test("the keyboard alone is enough to sign in and to reach the content", async () => {
   const page = await openPage(browser);
+  await page.locator("#api-key:focus").waitFor();
   await page.keyboard.type(API_KEY);
   await page.keyboard.press("Enter");
   await at(page, "Instances");

@@ -113,8 +113,15 @@ export interface DuplicateRequest {
 
 export interface DuplicateAnswer {
   families: Record<string, DuplicateOutcome>;
-  warnings?: (string | { message?: string })[];
-  [member: string]: unknown;
+  /** Present where they were asked for. Names need not be unique. */
+  applications?: NamedOutcome[];
+  roles?: NamedOutcome[];
+  warnings?: string[];
+}
+
+export interface NamedOutcome {
+  name: string;
+  outcome: DuplicateOutcome;
 }
 
 /** The header that carries the secret of a directory export, so that it never stands in a URL that someone logs. */

@@ -29,8 +29,9 @@ const TITLES: Record<string, string> = {
   tokens: "Token lifetimes and claims",
   redirect_uris: "Redirect URIs",
   users_profile: "Profile settings",
-  applications: "Applications",
-  roles: "Roles",
+  "ui/languages": "Languages of the sign-in page",
+  "ui/theme_text": "Texts of the sign-in page",
+  "ui/theme_color": "Colours of the sign-in page",
 };
 
 export function familyTitle(name: string): string {
@@ -40,41 +41,19 @@ export function familyTitle(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Every family, then what else the answer reports: applications and roles by name or by number. */
+/** Every family, then the applications and roles that come along. */
 export function outcomesOf(answer: DuplicateAnswer): Outcome[] {
-  const rows: Outcome[] = Object.entries(answer.families).map(([name, outcome]) => ({
+  const families = Object.entries(answer.families).map(([name, outcome]) => ({
     name,
     outcome,
     family: true,
   }));
-  for (const part of ["applications", "roles"]) {
-    const told = answer[part];
-    if (typeof told === "string") rows.push({ name: part, outcome: told, family: false });
-    else if (Array.isArray(told)) told.forEach((one, index) => rows.push(fromEntry(part, one, index)));
-    else if (typeof told === "object" && told !== null) {
-      for (const [name, value] of Object.entries(told)) {
-        const outcome = typeof value === "number" ? `${value} ${name}` : String(value);
-        const title = typeof value === "number" ? familyTitle(part) : `${familyTitle(part)}: ${name}`;
-        rows.push({ name: title, outcome, family: false });
-      }
-    }
-  }
-  return rows;
-}
-
-function fromEntry(part: string, entry: unknown, index: number): Outcome {
-  if (typeof entry === "object" && entry !== null) {
-    const told = entry as Record<string, unknown>;
-    const outcome = told.outcome ?? told.result ?? told.state ?? told.status ?? "created";
-    return {
-      name: `${familyTitle(part)}: ${String(told.name ?? index + 1)}`,
-      outcome: String(outcome),
+  const parts = (["applications", "roles"] as const).flatMap((part) =>
+    (answer[part] ?? []).map(({ name, outcome }) => ({
+      name: `${part === "applications" ? "Application" : "Role"} ${name}`,
+      outcome,
       family: false,
-    };
-  }
-  return { name: `${familyTitle(part)}: ${String(entry)}`, outcome: "created", family: false };
-}
-
-export function warningText(warning: string | { message?: string }): string {
-  return typeof warning === "string" ? warning : (warning.message ?? JSON.stringify(warning));
+    })),
+  );
+  return [...families, ...parts];
 }

@@ -8,7 +8,7 @@ import { Listing } from "../../ui/listing";
 import { Empty, Loaded, Loading, useLoad } from "../../ui/load";
 import { Told } from "../../ui/notices";
 import { Page, Section } from "../../ui/page";
-import { familyTitle, outcomesOf, OUTCOMES, warningText, type Outcome } from "./duplicate-words";
+import { familyTitle, outcomesOf, OUTCOMES, type Outcome } from "./duplicate-words";
 import { useInstance } from "./layout";
 
 type Asked = Omit<DuplicateRequest, "dryRun">;
@@ -208,8 +208,8 @@ function OutcomeTable(props: {
   return (
     <Listing
       label={preview ? "What will change" : "What was done"}
-      rows={outcomesOf(answer)}
-      rowKey={(one) => one.name}
+      rows={outcomesOf(answer).map((one, index) => ({ ...one, index }))}
+      rowKey={(one) => `${one.index} ${one.name}`}
       columns={[
         {
           title: "Setting",
@@ -222,8 +222,10 @@ function OutcomeTable(props: {
                 disabled={!onToggle}
                 onChange={(_, { checked }) => onToggle?.(one.name, checked)}
               />
-            ) : (
+            ) : one.family ? (
               familyTitle(one.name)
+            ) : (
+              one.name
             ),
         },
         {
@@ -243,7 +245,7 @@ function Warnings({ answer }: { answer: DuplicateAnswer }) {
   return (
     <>
       {(answer.warnings ?? []).map((warning) => (
-        <Told key={warningText(warning)} kind="warning" text={warningText(warning)} />
+        <Told key={warning} kind="warning" text={warning} />
       ))}
     </>
   );

@@ -76,7 +76,6 @@ export default function ExportUsers({ kind }: { kind: UserKind }) {
                 labelText="Encryption secret"
                 helperText="Password hashes in the file are encrypted with it. The import asks for it again; it is kept nowhere."
                 autoComplete="new-password"
-
                 problem={problem}
                 value={secret}
                 onChange={(event) => setSecret(event.target.value)}

@@ -21,6 +21,8 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
   const instance = useInstance();
   const words = KIND_WORDS[kind];
   const [file, setFile] = useState<ImportFile | null>(null);
+  // Counts the files, so that each starts with an empty form.
+  const [files, setFiles] = useState(1);
   const [secret, setSecret] = useState("");
   const [phase, setPhase] = useState<Phase>("choosing");
   const [progress, setProgress] = useState(NOTHING);
@@ -83,62 +85,59 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
       lead={words.importLead}
       crumbs={[{ to: `/instances/${instance.guid}/users/${kind}`, text: words.title }]}
     >
-      {!busy && phase !== "finished" && (
-        <form
-          className="v-form v-form--page"
-          autoComplete="off"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void run(progress);
-          }}
-        >
-          <div>
-            <label className="cds--label" htmlFor="import-file">
-              File
-            </label>
-            <input
-              id="import-file"
-              className="v-file"
-              type="file"
-              accept="application/json,.json"
-              onChange={(event) => void choose(event.target.files?.[0])}
-            />
-            {file && (
-              <p className="v-small" role="status">
-                {plural(file.users.length, words.one, words.many)} in {file.name}.
-              </p>
-            )}
-          </div>
-          {kind === "directory" && (
-            <SecretInput
-              what="secret"
-              id="secret"
-              labelText="Encryption secret"
-              helperText="The one that was given to the export."
-              autoComplete="off"
-
-              problem={problem}
-              value={secret}
-              onChange={(event) => setSecret(event.target.value)}
-            />
+      <form
+        key={files}
+        hidden={busy || phase === "finished"}
+        className="v-form v-form--page"
+        autoComplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(progress);
+        }}
+      >
+        <div>
+          <label className="cds--label" htmlFor="import-file">
+            File
+          </label>
+          <input
+            id="import-file"
+            className="v-file"
+            type="file"
+            accept="application/json,.json"
+            onChange={(event) => void choose(event.target.files?.[0])}
+          />
+          {file && (
+            <p className="v-small" role="status">
+              {plural(file.users.length, words.one, words.many)} in {file.name}.
+            </p>
           )}
-          {error && <Told kind="error" text={error} />}
-          {phase === "stopped" && file && (
-            <Told
-              kind="warning"
-              title="Cancelled"
-              text={`The first ${count(progress.done)} of ${plural(file.users.length, "user")} were sent; the rest was not.`}
-            />
-          )}
-          <div>
-            <Button type="submit" disabled={!ready}>
-              {begun && progress.done > 0
-                ? `Go on with user ${count(progress.done + 1)}`
-                : "Start the import"}
-            </Button>
-          </div>
-        </form>
-      )}
+        </div>
+        {kind === "directory" && (
+          <SecretInput
+            what="secret"
+            id="secret"
+            labelText="Encryption secret"
+            helperText="The one that was given to the export."
+            autoComplete="off"
+            problem={problem}
+            value={secret}
+            onChange={(event) => setSecret(event.target.value)}
+          />
+        )}
+        {error && <Told kind="error" text={error} />}
+        {phase === "stopped" && file && (
+          <Told
+            kind="warning"
+            title="Cancelled"
+            text={`The first ${count(progress.done)} of ${plural(file.users.length, "user")} were sent; the rest was not.`}
+          />
+        )}
+        <div>
+          <Button type="submit" disabled={!ready}>
+            {begun && progress.done > 0 ? `Go on with user ${count(progress.done + 1)}` : "Start the import"}
+          </Button>
+        </div>
+      </form>
       {busy && file && (
         <div className="v-progress">
           <ProgressBar
@@ -214,6 +213,7 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
                   kind="ghost"
                   onClick={() => {
                     setFile(null);
+                    setFiles(files + 1);
                     setProgress(NOTHING);
                     setPhase("choosing");
                   }}

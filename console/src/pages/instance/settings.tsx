@@ -171,7 +171,9 @@ function RedirectForm({ tenant, uris }: { tenant: string; uris: string[] }) {
         id="redirect-uris"
         className="v-mono"
         labelText="Redirect URIs"
-        helperText={uris.length === 0 ? "None yet: sign-in through a browser needs at least one." : undefined}
+        helperText={
+          text.trim() === "" ? "None yet: sign-in through a browser needs at least one." : undefined
+        }
         placeholder="https://app.example.com/callback"
         rows={5}
         spellCheck={false}
