@@ -15,7 +15,6 @@ pub mod platform;
 mod postgres;
 mod queue;
 mod role;
-pub mod runtime;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;
