@@ -25,7 +25,7 @@ impl Output {
         }
         let mut table = Table::new();
         table
-            .load_preset(NOTHING)
+            .load_style(NOTHING)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(columns.iter().map(|(title, _)| *title));
         for row in rows {
