@@ -609,8 +609,10 @@ function duplicate(call, id) {
   for (const family of Object.keys(target.config)) {
     const copied = { ...source.config[family] };
     if (copied.redirectURL) copied.redirectURL = target.config[family].redirectURL;
-    if (!wanted.includes(family)) families[family] = "skipped";
-    else if (JSON.stringify(copied) === JSON.stringify(target.config[family])) families[family] = "unchanged";
+    if (!wanted.includes(family)) {
+      if (!call.body.families) families[family] = "skipped";
+    } else if (JSON.stringify(copied) === JSON.stringify(target.config[family]))
+      families[family] = "unchanged";
     else {
       families[family] = target.config[family].config || !family.startsWith("idps/") ? "updated" : "created";
       if (!call.body.dryRun) target.config[family] = structuredClone(copied);

@@ -41,11 +41,12 @@ export function familyTitle(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Every family, then the applications and roles that come along. */
-export function outcomesOf(answer: DuplicateAnswer): Outcome[] {
-  const families = Object.entries(answer.families).map(([name, outcome]) => ({
+/** Every family, those that are not ticked too, then the applications and roles that come along. */
+export function outcomesOf(answer: DuplicateAnswer, ticked: Record<string, boolean> = {}): Outcome[] {
+  const names = [...new Set([...Object.keys(ticked), ...Object.keys(answer.families)])];
+  const families = names.map((name) => ({
     name,
-    outcome,
+    outcome: ticked[name] === false ? "skipped" : (answer.families[name] ?? "skipped"),
     family: true,
   }));
   const parts = (["applications", "roles"] as const).flatMap((part) =>

@@ -16,6 +16,8 @@ type Asked = Omit<DuplicateRequest, "dryRun">;
 interface Preview {
   asked: Asked;
   answer: DuplicateAnswer;
+  /** Every family there is, and whether it is ticked. An answer lists only those that were asked for. */
+  ticked: Record<string, boolean>;
 }
 
 export default function Duplicate() {
@@ -68,13 +70,13 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
     setError("");
     setBusy("");
   }
-  async function look(asked: Asked) {
+  async function look(asked: Asked, ticked?: Record<string, boolean>) {
     const mine = ++turn.current;
     setBusy("preview");
     setError("");
     try {
       const answer = await duplicate(instance.guid, { ...asked, dryRun: true });
-      if (mine === turn.current) setPreview({ asked, answer });
+      if (mine === turn.current) setPreview({ asked, answer, ticked: ticked ?? ticksOf(answer) });
     } catch (thrown) {
       if (mine === turn.current) setError(sentenceOf(thrown));
     } finally {
@@ -93,10 +95,10 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
     }
   }
   function toggleFamily(shown: Preview, family: string, wanted: boolean) {
-    const copied = Object.keys(shown.answer.families).filter((one) =>
-      one === family ? wanted : shown.answer.families[one] !== "skipped",
-    );
-    void look({ ...shown.asked, families: copied });
+    const ticked = { ...shown.ticked, [family]: wanted };
+    const families = Object.keys(ticked).filter((name) => ticked[name]);
+    setPreview({ ...shown, ticked });
+    void look({ ...shown.asked, families }, ticked);
   }
   function toggleInclude(what: "applications" | "roles", wanted: boolean) {
     reset();
@@ -183,6 +185,7 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
         >
           <OutcomeTable
             answer={preview.answer}
+            ticked={preview.ticked}
             onToggle={busy ? undefined : (family, wanted) => toggleFamily(preview, family, wanted)}
           />
           <Warnings answer={preview.answer} />
@@ -200,15 +203,17 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
 
 function OutcomeTable(props: {
   answer: DuplicateAnswer;
+  /** Given for a preview, whose families can be ticked. */
+  ticked?: Record<string, boolean>;
   onToggle?: (family: string, wanted: boolean) => void;
 }) {
-  const { answer, onToggle } = props;
-  const preview = "onToggle" in props;
+  const { answer, ticked, onToggle } = props;
+  const preview = ticked !== undefined;
   const word = (one: Outcome) => OUTCOMES[one.outcome];
   return (
     <Listing
       label={preview ? "What will change" : "What was done"}
-      rows={outcomesOf(answer).map((one, index) => ({ ...one, index }))}
+      rows={outcomesOf(answer, ticked).map((one, index) => ({ ...one, index }))}
       rowKey={(one) => `${one.index} ${one.name}`}
       columns={[
         {
@@ -218,7 +223,7 @@ function OutcomeTable(props: {
               <Checkbox
                 id={`family-${one.name}`}
                 labelText={familyTitle(one.name)}
-                checked={one.outcome !== "skipped"}
+                checked={ticked[one.name]}
                 disabled={!onToggle}
                 onChange={(_, { checked }) => onToggle?.(one.name, checked)}
               />
@@ -239,6 +244,12 @@ function OutcomeTable(props: {
       ]}
     />
   );
+}
+
+/** What the service copies when nothing is named: everything but redirect URIs, which belong to one place. */
+function ticksOf(answer: DuplicateAnswer): Record<string, boolean> {
+  const names = Object.keys(answer.families);
+  return Object.fromEntries(names.map((name) => [name, name !== "redirect_uris"]));
 }
 
 function Warnings({ answer }: { answer: DuplicateAnswer }) {
