@@ -2,13 +2,17 @@
 //! construction (`parse` is the only door); nothing here does I/O, reads the clock or knows SQL, HTTP or cryptography.
 
 pub mod application;
+pub mod attributes;
+pub mod directory;
 pub mod email;
 pub mod family;
 pub mod iam;
 pub mod id;
 pub mod instance;
 pub mod invalid;
+pub mod object;
 pub mod privilege;
+pub mod profile;
 pub mod role;
 pub mod time;
 

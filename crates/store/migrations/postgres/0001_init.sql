@@ -263,6 +263,7 @@ CREATE TABLE identities (
   FOREIGN KEY (tenant, profile_id) REFERENCES profiles (tenant, id) ON DELETE CASCADE
 );
 CREATE INDEX identities_by_profile ON identities (tenant, profile_id, position);
+CREATE INDEX identities_by_subject ON identities (tenant, subject);
 
 CREATE TABLE user_roles (
   tenant TEXT COLLATE "C" NOT NULL,

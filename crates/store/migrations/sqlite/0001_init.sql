@@ -262,6 +262,7 @@ CREATE TABLE identities (
   FOREIGN KEY (tenant, profile_id) REFERENCES profiles (tenant, id) ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX identities_by_profile ON identities (tenant, profile_id, position);
+CREATE INDEX identities_by_subject ON identities (tenant, subject);
 
 CREATE TABLE user_roles (
   tenant TEXT NOT NULL,
