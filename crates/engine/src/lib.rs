@@ -9,6 +9,7 @@ pub mod application;
 pub mod config;
 pub mod error;
 pub mod platform;
+pub mod profile;
 pub mod role;
 pub mod tenant;
 

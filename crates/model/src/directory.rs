@@ -277,8 +277,17 @@ mod tests {
     #[test]
     fn passwords_have_a_length_and_are_not_the_name() {
         let user = card(r#"{"emails":[{"value":"some@body.org"}],"userName":"somebody"}"#).unwrap();
-        for bad in ["", "1234567", "SOME@body.org", "Somebody", &"x".repeat(1025)] {
-            assert!(NewPassword::parse(bad.to_owned().into(), &user).is_err(), "{bad}");
+        for bad in [
+            "",
+            "1234567",
+            "SOME@body.org",
+            "Somebody",
+            &"x".repeat(1025),
+        ] {
+            assert!(
+                NewPassword::parse(bad.to_owned().into(), &user).is_err(),
+                "{bad}"
+            );
         }
         assert!(NewPassword::parse("pässwörd".to_owned().into(), &user).is_ok());
     }

@@ -1,8 +1,6 @@
 //! Profiles: who signs in, as the applications see it.
 
-use crate::{
-    Invalid, attributes::Attributes, id::ProfileId, object::RawObject, time::Timestamp,
-};
+use crate::{Invalid, attributes::Attributes, id::ProfileId, object::RawObject, time::Timestamp};
 
 /// What a profile is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

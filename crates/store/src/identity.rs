@@ -82,7 +82,10 @@ impl Tenant<'_, '_> {
         )?;
         let mut found: HashMap<ProfileId, Vec<Identity>> = HashMap::new();
         for row in &rows {
-            found.entry(profile_id(row, 0)?).or_default().push(identity(row, 1)?);
+            found
+                .entry(profile_id(row, 0)?)
+                .or_default()
+                .push(identity(row, 1)?);
         }
         Ok(found)
     }

@@ -247,48 +247,6 @@ impl Tenant<'_, '_> {
         Ok(())
     }
 
-    /// Ends what a profile could get new tokens with: its refresh tokens and codes. Signed access tokens live on.
-    pub fn end_grants(&mut self, profile: ProfileId, now: Timestamp) -> Result<()> {
-        let params = [
-            Value::from(self.key()),
-            Value::from(profile.to_string()),
-            Value::from(now.millis()),
-        ];
-        self.conn.execute(
-            "DELETE FROM refresh_tokens WHERE tenant = $1 AND grant_id IN \
-             (SELECT id FROM grants WHERE tenant = $1 AND profile_id = $2)",
-            &params[..2],
-        )?;
-        self.conn.execute(
-            "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND profile_id = $2 AND revoked_at IS NULL",
-            &params,
-        )?;
-        Ok(())
-    }
-
-    /// Ends everything a profile holds: as [`Tenant::end_grants`], and its signed tokens are refused until the last of them has
-    /// expired by itself. The caller has touched the instance.
-    pub fn revoke_profile(
-        &mut self,
-        profile: ProfileId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<()> {
-        self.end_grants(profile, now)?;
-        self.conn.execute(
-            "INSERT INTO revocations (tenant, kind, subject, issued_before, expires_at) VALUES ($1, 'profile', $2, $3, $4) \
-             ON CONFLICT (tenant, kind, subject) DO UPDATE SET issued_before = excluded.issued_before, \
-             expires_at = excluded.expires_at",
-            &[
-                Value::from(self.key()),
-                Value::from(profile.to_string()),
-                Value::from(now.millis()),
-                Value::from(expires_at.millis()),
-            ],
-        )?;
-        Ok(())
-    }
-
     fn page_of_profiles(
         &mut self,
         condition: &str,
@@ -322,8 +280,7 @@ pub(crate) fn profile_of(row: &Row) -> Result<Profile> {
     };
     Ok(Profile {
         id: profile_id(row, 0)?,
-        kind: ProfileKind::parse(&row.text(1)?)
-            .map_err(|_| Error::corrupt("kind of a profile"))?,
+        kind: ProfileKind::parse(&row.text(1)?).map_err(|_| Error::corrupt("kind of a profile"))?,
         name: row.opt_text(2)?,
         email: row.opt_text(3)?,
         body: object(4)?,
