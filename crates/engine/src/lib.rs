@@ -11,6 +11,7 @@ pub mod error;
 pub mod platform;
 pub mod profile;
 pub mod role;
+pub mod runtime;
 pub mod tenant;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use vestibule_store::Store;
 
 pub use error::{Error, Kind, Result};
 
-use crate::{platform::permission::PlatformCache, tenant::TenantCache};
+use crate::{platform::permission::PlatformCache, runtime::Throttle, tenant::TenantCache};
 
 /// What the engine is told by the program that starts it.
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ struct Parts {
     hashers: HasherPool,
     tenants: TenantCache,
     platform: PlatformCache,
+    throttle: Throttle,
 }
 
 /// What [`Engine::new`] needs.
@@ -80,6 +82,7 @@ impl Engine {
                 hashers: ingredients.hashers,
                 tenants: TenantCache::new(),
                 platform: PlatformCache::new(),
+                throttle: Throttle::new(),
             }),
         }
     }
@@ -118,6 +121,10 @@ impl Engine {
 
     pub(crate) fn tenants(&self) -> &TenantCache {
         &self.parts.tenants
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.parts.throttle
     }
 
     pub(crate) fn platform_cache(&self) -> &PlatformCache {

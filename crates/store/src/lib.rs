@@ -19,6 +19,7 @@ mod postgres;
 pub mod profile;
 mod queue;
 mod role;
+pub mod runtime;
 pub mod scope;
 pub mod snapshot;
 mod sqlite;

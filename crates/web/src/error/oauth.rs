@@ -20,26 +20,43 @@ impl<E: Into<Error>> From<E> for OauthError {
 impl IntoResponse for OauthError {
     fn into_response(self) -> Response {
         let error = self.0;
-        let body = match error.kind {
-            Kind::Throttled(_) => {
+        let body = match (error.kind, error.code) {
+            (Kind::Throttled(_), _) => {
                 json!({"error_code": "too many requests", "error_description": "too many requests"})
             }
-            Kind::Forbidden => {
+            (Kind::Forbidden, "insufficient_scope") | (Kind::Unauthenticated, "invalid_token") => {
+                json!({"error": error.code, "error_description": error.public})
+            }
+            (Kind::Forbidden, _) => {
                 json!({"error_code": "FORBIDDEN", "error_description": error.public})
             }
-            _ => json!({"error": error.code, "error_description": error.public}),
+            (Kind::Unauthenticated, "unauthorized") => {
+                json!({"error": "invalid_token", "error_description": error.public})
+            }
+            (_, code) => json!({"error": code, "error_description": error.public}),
         };
+        let challenge = challenge(&error);
         let mut response = super::json(&error, &body);
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let challenge = if error.code == "invalid_client" {
-                HeaderValue::from_static("Basic realm=\"oauth\"")
-            } else {
-                HeaderValue::from_static("Bearer scope=\"appid_default\", error=\"invalid_token\"")
-            };
+        if let Some(challenge) = challenge {
+            let value = HeaderValue::from_static(challenge);
             response
                 .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+                .insert(header::WWW_AUTHENTICATE, value);
         }
         response
+    }
+}
+
+/// What to authenticate with. App ID's mobile SDKs look for `appid_default` in quotes (contract/runtime.md section 4.5).
+fn challenge(error: &Error) -> Option<&'static str> {
+    match (super::status(error.kind), error.code) {
+        (StatusCode::UNAUTHORIZED, "invalid_client") => Some("Basic realm=\"oauth\""),
+        (StatusCode::UNAUTHORIZED, _) => {
+            Some("Bearer scope=\"appid_default\", error=\"invalid_token\"")
+        }
+        (StatusCode::FORBIDDEN, "insufficient_scope") => {
+            Some("Bearer scope=\"appid_default\", error=\"insufficient_scope\"")
+        }
+        _ => None,
     }
 }

@@ -1,0 +1,29 @@
+//! The runtime plane: tokens for applications and the people who sign in (contract/runtime.md sections 3 to 7).
+//!
+//! Discovery, public keys, client credentials and introspection read no row: they live on [`crate::tenant::TenantState`].
+//! Signing and hashing stay outside of transactions.
+
+mod bearer;
+mod claims;
+mod client;
+mod public;
+mod throttle;
+mod token;
+
+pub use client::ClientRequest;
+pub(crate) use throttle::Throttle;
+
+use vestibule_wire::parameters::ParameterError;
+
+use crate::{Error, Kind};
+
+/// Wrong credentials, a used code, a bad refresh token (RFC 6749 section 5.2).
+fn invalid_grant(public: impl Into<String>) -> Error {
+    Error::new(Kind::Invalid, "invalid_grant", public)
+}
+
+impl From<ParameterError> for Error {
+    fn from(error: ParameterError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

@@ -1,0 +1,27 @@
+//! What everybody may read: discovery and public keys (contract/runtime.md section 3).
+
+use vestibule_model::id::TenantId;
+use vestibule_wire::discovery::{Discovery, KeySet};
+
+use crate::{Engine, Result};
+
+impl Engine {
+    /// The discovery document. It lists what works, nothing else.
+    pub async fn discover(&self, tenant: TenantId) -> Result<Discovery> {
+        let state = self.tenant(tenant).await?;
+        let host = &self.settings().public_url;
+        Ok(Discovery::of(state.issuer(host), host, &tenant.to_string()))
+    }
+
+    /// The public keys, the signing one first.
+    pub async fn public_keys(&self, tenant: TenantId) -> Result<KeySet> {
+        let state = self.tenant(tenant).await?;
+        let keys = state
+            .keys
+            .iter()
+            .map(|key| serde_json::to_value(key.public_jwk()))
+            .collect::<Result<_, _>>()
+            .map_err(crate::Error::internal)?;
+        Ok(KeySet { keys })
+    }
+}

@@ -1,0 +1,181 @@
+//! How often sign-in may be tried: per user and per address, in memory, bounded. Checked before any hashing, and for accounts that
+//! do not exist as for those that do, so that it tells nobody which exist.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use vestibule_model::time::Timestamp;
+
+use crate::{Error, Kind};
+
+/// Sign-ins of one user in a minute (contract/runtime.md section 6.10).
+const USER_LIMIT: u32 = 11;
+/// Failed sign-ins from one address in a minute. Successful ones are not counted: many people sign in from behind one address.
+const ADDRESS_LIMIT: u32 = 100;
+/// How long counting and blocking last, in seconds.
+const MINUTE: i64 = 60;
+/// Most users and addresses that are remembered; the least recently seen make room.
+const MOST: u64 = 100_000;
+
+/// Who tried how often.
+pub(crate) struct Throttle {
+    users: Cache<[u8; 32], Arc<Mutex<Window>>>,
+    addresses: Cache<IpAddr, Arc<Mutex<Window>>>,
+}
+
+/// Attempts since a moment.
+struct Window {
+    began: Timestamp,
+    count: u32,
+    blocked_until: Timestamp,
+}
+
+/// One attempt that was let through.
+pub(super) struct Attempt {
+    address: Arc<Mutex<Window>>,
+}
+
+impl Attempt {
+    /// It succeeded: it does not count against the address.
+    pub(super) fn succeeded(self) {
+        let mut window = self.address.lock();
+        window.count = window.count.saturating_sub(1);
+    }
+}
+
+impl Throttle {
+    pub(crate) fn new() -> Self {
+        Self {
+            users: remember(),
+            addresses: remember(),
+        }
+    }
+
+    /// Counts an attempt to sign in as `user` from an address.
+    ///
+    /// # Errors
+    /// `Throttled` while either has tried too often.
+    pub(super) fn attempt(
+        &self,
+        user: [u8; 32],
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Attempt, Error> {
+        let window = || {
+            Arc::new(Mutex::new(Window {
+                began: now,
+                count: 0,
+                blocked_until: now,
+            }))
+        };
+        let address = self.addresses.get_with(network(from), window);
+        address.lock().count(ADDRESS_LIMIT, now)?;
+        self.users
+            .get_with(user, window)
+            .lock()
+            .count(USER_LIMIT, now)?;
+        Ok(Attempt { address })
+    }
+}
+
+impl Window {
+    fn count(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
+        if now < self.blocked_until {
+            return Err(throttled(self.blocked_until.seconds() - now.seconds()));
+        }
+        if now >= self.began.plus_seconds(MINUTE) {
+            self.began = now;
+            self.count = 0;
+        }
+        if self.count >= limit {
+            self.blocked_until = now.plus_seconds(MINUTE);
+            self.began = self.blocked_until;
+            self.count = 0;
+            return Err(throttled(MINUTE));
+        }
+        self.count += 1;
+        Ok(())
+    }
+}
+
+fn remember<K>() -> Cache<K, Arc<Mutex<Window>>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(MOST)
+        .time_to_idle(Duration::from_secs(300))
+        .build()
+}
+
+/// An IPv6 customer has a /64 at least.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+fn throttled(seconds: i64) -> Error {
+    Error::new(
+        Kind::Throttled(u32::try_from(seconds.clamp(1, MINUTE)).unwrap_or(60)),
+        "too_many_requests",
+        "Too many attempts to sign in. Wait a minute and try again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn the_twelfth_attempt_of_a_user_waits_a_minute() {
+        let throttle = Throttle::new();
+        let mut now = Timestamp::from_millis(1_000_000);
+        for _ in 0..USER_LIMIT {
+            throttle.attempt([1; 32], HERE, now).unwrap().succeeded();
+        }
+        assert!(throttle.attempt([1; 32], HERE, now).is_err());
+        assert!(throttle.attempt([2; 32], HERE, now).is_ok());
+        now = now.plus_seconds(59);
+        assert!(throttle.attempt([1; 32], HERE, now).is_err());
+        now = now.plus_seconds(1);
+        assert!(throttle.attempt([1; 32], HERE, now).is_ok());
+    }
+
+    #[test]
+    fn only_failures_count_against_an_address() {
+        let throttle = Throttle::new();
+        let now = Timestamp::from_millis(1_000_000);
+        let user = |n: u32| {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            key
+        };
+        for n in 0..1000 {
+            throttle.attempt(user(n), HERE, now).unwrap().succeeded();
+        }
+        for n in 0..ADDRESS_LIMIT {
+            assert!(throttle.attempt(user(n), HERE, now).is_ok());
+        }
+        assert!(throttle.attempt(user(5000), HERE, now).is_err());
+        let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+        assert!(throttle.attempt(user(5000), elsewhere, now).is_ok());
+    }
+
+    #[test]
+    fn neighbours_in_one_network_count_as_one() {
+        let a: IpAddr = "2001:db8:1:2::1".parse().unwrap();
+        let b: IpAddr = "2001:db8:1:2:ffff::9".parse().unwrap();
+        assert_eq!(network(a), network(b));
+        let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+        assert_eq!(network(mapped), HERE);
+    }
+}

@@ -1,0 +1,332 @@
+//! Runtime state: grants, authorization codes, refresh tokens, revocations.
+
+use vestibule_model::{
+    id::{ClientId, GrantId, ProfileId},
+    time::Timestamp,
+};
+
+use crate::{
+    Error, Result, Row, Value,
+    scope::{Platform, Tenant},
+    snapshot::{Revocation, RevocationKind},
+};
+
+/// One sign-in of one profile at one application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// The application.
+    pub client: ClientId,
+    /// Who signed in.
+    pub profile: ProfileId,
+    /// What the engine keeps about it: JSON.
+    pub body: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When nothing of it can be valid any more.
+    pub expires_at: Timestamp,
+    /// When it was ended early.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// An authorization code, by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthCode {
+    /// The grant it opens.
+    pub grant: GrantId,
+    /// The application it was given to.
+    pub client: ClientId,
+    /// What it is bound to: JSON.
+    pub body: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a code that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    /// It was good, and is used up now.
+    Now(AuthCode),
+    /// It had been used before: someone else may hold it.
+    Before(AuthCode),
+    /// There is none.
+    Unknown,
+}
+
+/// A refresh token, by its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The grant it belongs to.
+    pub grant: GrantId,
+    /// The application it was given to.
+    pub client: ClientId,
+    /// Whose it is.
+    pub profile: ProfileId,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a refresh token that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// It was good, and is replaced now.
+    Now(RefreshToken),
+    /// It had been replaced before: someone else may hold it.
+    Before(RefreshToken),
+    /// There is none.
+    Unknown,
+}
+
+impl Tenant<'_, '_> {
+    /// Adds a grant.
+    pub fn insert_grant(&mut self, grant: &Grant) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO grants (tenant, id, client_id, profile_id, body, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                Value::from(self.key()),
+                Value::from(grant.id.to_string()),
+                Value::from(grant.client.to_string()),
+                Value::from(grant.profile.to_string()),
+                Value::from(&grant.body),
+                Value::from(grant.created_at.millis()),
+                Value::from(grant.expires_at.millis()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A grant by id.
+    pub fn find_grant(&mut self, id: GrantId) -> Result<Option<Grant>> {
+        self.conn
+            .query_opt(
+                "SELECT id, client_id, profile_id, body, created_at, expires_at, revoked_at FROM grants \
+                 WHERE tenant = $1 AND id = $2",
+                &[Value::from(self.key()), Value::from(id.to_string())],
+            )?
+            .map(|row| grant(&row))
+            .transpose()
+    }
+
+    /// Lets a grant live longer: its refresh token was renewed.
+    pub fn extend_grant(&mut self, id: GrantId, expires_at: Timestamp) -> Result<()> {
+        self.conn.execute(
+            "UPDATE grants SET expires_at = $3 WHERE tenant = $1 AND id = $2 AND expires_at < $3",
+            &[
+                Value::from(self.key()),
+                Value::from(id.to_string()),
+                Value::from(expires_at.millis()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Ends a grant: its code and refresh tokens stop working.
+    pub fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<bool> {
+        let n = self.conn.execute(
+            "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(id.to_string()),
+                Value::from(now.millis()),
+            ],
+        )?;
+        Ok(n == 1)
+    }
+
+    /// Ends every grant of a profile.
+    pub fn revoke_profile_grants(&mut self, profile: ProfileId, now: Timestamp) -> Result<u64> {
+        self.conn.execute(
+            "UPDATE grants SET revoked_at = $3 WHERE tenant = $1 AND profile_id = $2 AND revoked_at IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(profile.to_string()),
+                Value::from(now.millis()),
+            ],
+        )
+    }
+
+    /// Adds a code by its hash.
+    pub fn insert_auth_code(&mut self, hash: &str, code: &AuthCode, now: Timestamp) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO auth_codes (tenant, code_hash, grant_id, client_id, body, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                Value::from(self.key()),
+                Value::from(hash),
+                Value::from(code.grant.to_string()),
+                Value::from(code.client.to_string()),
+                Value::from(&code.body),
+                Value::from(now.millis()),
+                Value::from(code.expires_at.millis()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Uses a code up. Of two who show it at the same moment, one gets [`Redeemed::Now`].
+    pub fn redeem_auth_code(&mut self, hash: &str, now: Timestamp) -> Result<Redeemed> {
+        let params = [
+            Value::from(self.key()),
+            Value::from(hash),
+            Value::from(now.millis()),
+        ];
+        let redeemed = self.conn.query_opt(
+            "UPDATE auth_codes SET redeemed_at = $3 WHERE tenant = $1 AND code_hash = $2 AND redeemed_at IS NULL \
+             RETURNING grant_id, client_id, body, expires_at",
+            &params,
+        )?;
+        if let Some(row) = redeemed {
+            return Ok(Redeemed::Now(auth_code(&row)?));
+        }
+        let seen = self.conn.query_opt(
+            "SELECT grant_id, client_id, body, expires_at FROM auth_codes WHERE tenant = $1 AND code_hash = $2",
+            params.get(..2).unwrap_or_default(),
+        )?;
+        Ok(match seen {
+            Some(row) => Redeemed::Before(auth_code(&row)?),
+            None => Redeemed::Unknown,
+        })
+    }
+
+    /// Adds a refresh token by its hash.
+    pub fn insert_refresh_token(
+        &mut self,
+        hash: &str,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO refresh_tokens (tenant, token_hash, grant_id, client_id, profile_id, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                Value::from(self.key()),
+                Value::from(hash),
+                Value::from(token.grant.to_string()),
+                Value::from(token.client.to_string()),
+                Value::from(token.profile.to_string()),
+                Value::from(now.millis()),
+                Value::from(token.expires_at.millis()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A refresh token by its hash, used up or not.
+    pub fn find_refresh_token(&mut self, hash: &str) -> Result<Option<RefreshToken>> {
+        self.conn
+            .query_opt(
+                "SELECT grant_id, client_id, profile_id, expires_at FROM refresh_tokens \
+                 WHERE tenant = $1 AND token_hash = $2",
+                &[Value::from(self.key()), Value::from(hash)],
+            )?
+            .map(|row| refresh_token(&row))
+            .transpose()
+    }
+
+    /// Uses a refresh token up. Of two who show it at the same moment, one gets [`Rotated::Now`].
+    pub fn rotate_refresh_token(&mut self, hash: &str, now: Timestamp) -> Result<Rotated> {
+        let rotated = self.conn.query_opt(
+            "UPDATE refresh_tokens SET rotated_at = $3 WHERE tenant = $1 AND token_hash = $2 AND rotated_at IS NULL \
+             RETURNING grant_id, client_id, profile_id, expires_at",
+            &[Value::from(self.key()), Value::from(hash), Value::from(now.millis())],
+        )?;
+        if let Some(row) = rotated {
+            return Ok(Rotated::Now(refresh_token(&row)?));
+        }
+        Ok(match self.find_refresh_token(hash)? {
+            Some(token) => Rotated::Before(token),
+            None => Rotated::Unknown,
+        })
+    }
+
+    /// Refuses signed tokens before they expire.
+    pub fn insert_revocation(&mut self, revocation: &Revocation) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO revocations (tenant, kind, subject, issued_before, expires_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (tenant, kind, subject) DO UPDATE SET issued_before = excluded.issued_before, \
+             expires_at = excluded.expires_at",
+            &[
+                Value::from(self.key()),
+                Value::from(revocation.kind.name()),
+                Value::from(&revocation.subject),
+                Value::from(revocation.issued_before.millis()),
+                Value::from(revocation.expires_at.millis()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Refuses every token of a profile that was issued before now, and ends its grants. The caller has called `touch`.
+    pub fn revoke_profile_tokens(&mut self, profile: ProfileId, now: Timestamp) -> Result<()> {
+        self.revoke_profile_grants(profile, now)?;
+        self.insert_revocation(&Revocation {
+            kind: RevocationKind::Profile,
+            subject: profile.to_string(),
+            issued_before: now,
+            // No access token lives longer than an anonymous one may: 90 days.
+            expires_at: now.plus_seconds(7_776_000),
+        })
+    }
+}
+
+impl Platform<'_, '_> {
+    /// Removes codes, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
+    pub fn delete_expired_runtime(&mut self, now: Timestamp) -> Result<u64> {
+        let mut removed = 0;
+        for (table, key) in [
+            ("auth_codes", "code_hash"),
+            ("refresh_tokens", "token_hash"),
+            ("revocations", "kind, subject"),
+            ("grants", "id"),
+        ] {
+            removed += self.conn.execute(
+                &format!(
+                    "DELETE FROM {table} WHERE (tenant, {key}) IN \
+                     (SELECT tenant, {key} FROM {table} WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)"
+                ),
+                &[Value::from(now.millis())],
+            )?;
+        }
+        Ok(removed)
+    }
+}
+
+fn grant(row: &Row) -> Result<Grant> {
+    Ok(Grant {
+        id: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        client: client(row, 1)?,
+        profile: profile(row, 2)?,
+        body: row.text(3)?,
+        created_at: Timestamp::from_millis(row.int(4)?),
+        expires_at: Timestamp::from_millis(row.int(5)?),
+        revoked_at: row.opt_int(6)?.map(Timestamp::from_millis),
+    })
+}
+
+fn auth_code(row: &Row) -> Result<AuthCode> {
+    Ok(AuthCode {
+        grant: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        client: client(row, 1)?,
+        body: row.text(2)?,
+        expires_at: Timestamp::from_millis(row.int(3)?),
+    })
+}
+
+fn refresh_token(row: &Row) -> Result<RefreshToken> {
+    Ok(RefreshToken {
+        grant: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        client: client(row, 1)?,
+        profile: profile(row, 2)?,
+        expires_at: Timestamp::from_millis(row.int(3)?),
+    })
+}
+
+fn client(row: &Row, column: usize) -> Result<ClientId> {
+    ClientId::parse(&row.text(column)?).map_err(|_| Error::corrupt("client id"))
+}
+
+fn profile(row: &Row, column: usize) -> Result<ProfileId> {
+    ProfileId::parse(&row.text(column)?).map_err(|_| Error::corrupt("profile id"))
+}

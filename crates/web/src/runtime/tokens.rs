@@ -1,0 +1,84 @@
+//! The calls of applications that authenticate themselves: token, introspection.
+
+use axum::{Json, extract::State, routing::post};
+use schemars::JsonSchema;
+use vestibule_wire::token::{Introspection, TokenAnswer};
+
+use super::{cors, request::ClientCall};
+use crate::{
+    App,
+    error::OauthError,
+    route::{Guard, Route},
+};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What the token endpoint takes. Also as JSON and as `multipart/form-data`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct TokenForm {
+    /// `authorization_code`, `password`, `refresh_token` or `client_credentials`.
+    grant_type: String,
+    /// For `authorization_code`.
+    code: Option<String>,
+    /// For `authorization_code`: the one that was asked with.
+    redirect_uri: Option<String>,
+    /// For `authorization_code`: PKCE.
+    code_verifier: Option<String>,
+    /// For `password`.
+    username: Option<String>,
+    /// For `password`.
+    password: Option<String>,
+    /// For `password`: an anonymous access token that becomes this user's.
+    appid_access_token: Option<String>,
+    /// For `refresh_token`.
+    refresh_token: Option<String>,
+    /// Instead of the `Authorization` header.
+    client_id: Option<String>,
+    /// Instead of the `Authorization` header.
+    client_secret: Option<String>,
+}
+
+/// A token to look at or to end.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct TokenToExamine {
+    /// The token.
+    token: String,
+    /// What sort it is; not needed.
+    token_type_hint: Option<String>,
+}
+
+/// Calls with client authentication.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new("post", "/oauth/v4/{tenantId}/token", "token", || {
+            cors::open(post(token))
+        })
+        .guard(Guard::Client)
+        .summary("Tokens for a code, a password, a refresh token or the application itself.")
+        .takes_as::<TokenForm>(FORM)
+        .answers::<TokenAnswer>(200),
+        Route::new(
+            "post",
+            "/oauth/v4/{tenantId}/introspect",
+            "introspect",
+            || post(introspect),
+        )
+        .guard(Guard::Client)
+        .summary("Whether a token is good now.")
+        .takes_as::<TokenToExamine>(FORM)
+        .answers::<Introspection>(200),
+    ]
+}
+
+async fn token(State(app): State<App>, call: ClientCall) -> Result<Json<TokenAnswer>, OauthError> {
+    Ok(Json(app.engine.exchange(&call.request()).await?))
+}
+
+async fn introspect(
+    State(app): State<App>,
+    call: ClientCall,
+) -> Result<Json<Introspection>, OauthError> {
+    Ok(Json(app.engine.introspect(&call.request()).await?))
+}

@@ -1,0 +1,90 @@
+//! The discovery document (OpenID Connect Discovery section 3, contract/runtime.md section 3.1) and the key set.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What a client can find out about an instance.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Discovery {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    userinfo_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; 1],
+    scopes_supported: [&'static str; 1],
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 2],
+    claims_supported: [&'static str; 13],
+    grant_types_supported: [&'static str; 4],
+    code_challenge_methods_supported: [&'static str; 1],
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    profiles_endpoint: String,
+    management_endpoint: String,
+    service_documentation: String,
+}
+
+impl Discovery {
+    /// The document of the instance with this issuer.
+    pub fn of(issuer: String, host: &str, tenant: &str) -> Self {
+        let at = |path: &str| format!("{issuer}/{path}");
+        Self {
+            authorization_endpoint: at("authorization"),
+            token_endpoint: at("token"),
+            jwks_uri: at("publickeys"),
+            userinfo_endpoint: at("userinfo"),
+            introspection_endpoint: at("introspect"),
+            revocation_endpoint: at("revoke"),
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: ["RS256"],
+            scopes_supported: ["openid"],
+            response_types_supported: ["code"],
+            response_modes_supported: ["query", "web_message"],
+            claims_supported: [
+                "iss", "aud", "exp", "tenant", "iat", "sub", "nonce", "amr", "name", "email",
+                "picture", "locale", "gender",
+            ],
+            grant_types_supported: [
+                "authorization_code",
+                "password",
+                "refresh_token",
+                "client_credentials",
+            ],
+            code_challenge_methods_supported: ["S256"],
+            token_endpoint_auth_methods_supported: [
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+            ],
+            introspection_endpoint_auth_methods_supported: [
+                "client_secret_basic",
+                "client_secret_post",
+            ],
+            revocation_endpoint_auth_methods_supported: [
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+            ],
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+            profiles_endpoint: host.to_owned(),
+            management_endpoint: format!("{host}/management/v4/{tenant}"),
+            service_documentation: format!("{host}/docs"),
+            issuer,
+        }
+    }
+}
+
+/// Public keys (RFC 7517 section 5).
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct KeySet {
+    /// The keys, the one that signs now first.
+    pub keys: Vec<serde_json::Value>,
+}

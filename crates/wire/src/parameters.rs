@@ -1,0 +1,124 @@
+//! Request parameters, in whatever encoding they came (contract/runtime.md section 4.2).
+
+use zeroize::Zeroizing;
+
+/// Most parameters one request may have.
+const MOST: usize = 100;
+
+/// Named values of one request. A parameter that was sent twice is refused (RFC 6749 section 3.1).
+#[derive(Default)]
+pub struct Parameters(Vec<(String, Zeroizing<String>)>);
+
+/// Why parameters were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// Sent more than once.
+    #[error("the parameter {0} was sent more than once")]
+    Repeated(String),
+    /// Too many.
+    #[error("the request has too many parameters")]
+    TooMany,
+    /// JSON that is no flat object of text.
+    #[error("the JSON body must be an object whose members are text")]
+    NotFlat,
+}
+
+impl Parameters {
+    /// Reads `application/x-www-form-urlencoded` text: a body or a query.
+    pub fn from_form(bytes: &[u8]) -> Result<Self, ParameterError> {
+        Self::from_pairs(
+            form_urlencoded::parse(bytes)
+                .map(|(name, value)| (name.into_owned(), value.into_owned())),
+        )
+    }
+
+    /// Reads a JSON object of text members; `null` counts as absent, numbers and booleans as their text.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ParameterError> {
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(bytes).map_err(|_| ParameterError::NotFlat)?;
+        let mut pairs = Vec::with_capacity(object.len());
+        for (name, value) in object {
+            match value {
+                serde_json::Value::Null => {}
+                serde_json::Value::String(text) => pairs.push((name, text)),
+                serde_json::Value::Number(number) => pairs.push((name, number.to_string())),
+                serde_json::Value::Bool(truth) => pairs.push((name, truth.to_string())),
+                _ => return Err(ParameterError::NotFlat),
+            }
+        }
+        Self::from_pairs(pairs)
+    }
+
+    /// From pairs that were read elsewhere, e.g. out of a multipart body.
+    pub fn from_pairs(
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ParameterError> {
+        let mut found: Vec<(String, Zeroizing<String>)> = Vec::new();
+        for (name, value) in pairs {
+            if found.len() >= MOST {
+                return Err(ParameterError::TooMany);
+            }
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(ParameterError::Repeated(name));
+            }
+            found.push((name, Zeroizing::new(value)));
+        }
+        Ok(Self(found))
+    }
+
+    /// A parameter's value. Sent without a value counts as not sent (RFC 6749 section 3.1).
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_encodings_read_alike() {
+        let form =
+            Parameters::from_form(b"grant_type=password&username=a%40b.c&password=x+y&scope=")
+                .unwrap();
+        let json = Parameters::from_json(
+            br#"{"grant_type":"password","username":"a@b.c","password":"x y","scope":""}"#,
+        )
+        .unwrap();
+        for read in [form, json] {
+            assert_eq!(read.get("username"), Some("a@b.c"));
+            assert_eq!(read.get("password"), Some("x y"));
+            assert_eq!(read.get("scope"), None);
+            assert_eq!(read.get("other"), None);
+        }
+    }
+
+    #[test]
+    fn repeated_and_nested_parameters_are_refused() {
+        assert_eq!(
+            Parameters::from_form(b"code=1&code=2").err(),
+            Some(ParameterError::Repeated(String::from("code")))
+        );
+        assert_eq!(
+            Parameters::from_json(br#"{"code":["1"]}"#).err(),
+            Some(ParameterError::NotFlat)
+        );
+        assert_eq!(
+            Parameters::from_json(b"[1]").err(),
+            Some(ParameterError::NotFlat)
+        );
+        assert_eq!(
+            Parameters::from_json(b"{").err(),
+            Some(ParameterError::NotFlat)
+        );
+        let many: String = (0..200).map(|n| format!("p{n}=1&")).collect();
+        assert_eq!(
+            Parameters::from_form(many.as_bytes()).err(),
+            Some(ParameterError::TooMany)
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! Answers of the token and introspection endpoints (RFC 6749 section 5.1, RFC 7662 section 2.2, contract/runtime.md section 4.2).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What the token endpoint answers. It does not print: every member is a secret.
+#[derive(Serialize, JsonSchema)]
+pub struct TokenAnswer {
+    /// Signed.
+    pub access_token: String,
+    /// Signed; there is none for an application itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// Opaque; only when the instance issues them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds, a number.
+    pub expires_in: i64,
+    /// Scopes of the access token; left out for an application itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// What the introspection endpoint answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Introspection {
+    /// Whether the token is good now.
+    pub active: bool,
+}
