@@ -263,7 +263,8 @@ const ROUTES = [
       about.deleted_at = new Date().toISOString();
       const reclamation = {
         id: randomUUID(),
-        resource_instance_id: about.guid,
+        entity_id: about.guid,
+        resource_instance_id: about.crn,
         state: "SCHEDULED",
         created_at: about.deleted_at,
         target_time: new Date(Date.now() + 7 * 86400_000).toISOString(),

@@ -21,6 +21,7 @@ export interface InstancePage {
 /** What stands between the deletion of an instance and its destruction. */
 export interface Reclamation {
   id: string;
+  entity_id?: string;
   resource_instance_id: string;
   state: string;
   target_time?: string;

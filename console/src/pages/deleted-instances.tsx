@@ -130,8 +130,15 @@ async function readResting(): Promise<Resting[]> {
   const [reclamations, instances] = await Promise.all([listReclamations(), readAll()]);
   return instances.map((instance) => ({
     instance,
-    reclamation: reclamations.find((one) => one.resource_instance_id === instance.guid),
+    reclamation: reclamations.find((one) => belongsTo(one, instance)),
   }));
+}
+
+/** The service names the instance by its GUID in one member and by its CRN in another. */
+function belongsTo(reclamation: Reclamation, instance: Instance): boolean {
+  return [reclamation.entity_id, reclamation.resource_instance_id].some(
+    (id) => id === instance.guid || id === instance.crn,
+  );
 }
 
 async function readAll(): Promise<Instance[]> {
