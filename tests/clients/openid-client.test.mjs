@@ -1,0 +1,60 @@
+// An independent OpenID client runs every flow of this service unmodified.
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import * as oidc from 'openid-client';
+import { PASSWORD, Person, allowRedirects, enableRefresh, makeApplication, makeInstance, makeUser, url } from './support.mjs';
+
+const redirectUri = 'http://127.0.0.1:9/callback';
+let guid, config;
+
+before(async () => {
+  guid = await makeInstance('openid-client');
+  await allowRedirects(guid, [redirectUri]);
+  await enableRefresh(guid);
+  await makeUser(guid, 'olive@example.org');
+  const app = await makeApplication(guid, 'rp');
+  config = await oidc.discovery(new URL(`${url}/oauth/v4/${guid}`), app.clientId, app.secret, oidc.ClientSecretBasic(app.secret), { execute: [oidc.allowInsecureRequests] });
+});
+
+test('discovery, code with PKCE, userinfo, refresh, introspection, revocation', async () => {
+  const verifier = oidc.randomPKCECodeVerifier();
+  const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
+  const address = oidc.buildAuthorizationUrl(config, {
+    redirect_uri: redirectUri, scope: 'openid', state, nonce,
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+  });
+  const sent = await new Person().signIn(address.href, 'olive@example.org', PASSWORD);
+  assert.ok([302, 303].includes(sent.status), String(sent.status));
+  const tokens = await oidc.authorizationCodeGrant(config, new URL(sent.headers.get('location')), {
+    pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true,
+  });
+  const claims = tokens.claims();
+  assert.equal(claims.email, 'olive@example.org');
+  const info = await oidc.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.equal(info.identities[0].provider, 'cloud_directory');
+
+  const renewed = await oidc.refreshTokenGrant(config, tokens.refresh_token);
+  assert.notEqual(renewed.refresh_token, tokens.refresh_token);
+  assert.equal((await oidc.tokenIntrospection(config, renewed.access_token)).active, true);
+  await oidc.tokenRevocation(config, renewed.refresh_token);
+  await assert.rejects(oidc.refreshTokenGrant(config, renewed.refresh_token), { error: 'invalid_grant' });
+});
+
+test('client credentials', async () => {
+  const tokens = await oidc.clientCredentialsGrant(config);
+  assert.equal(tokens.token_type, 'bearer');
+  assert.equal((await oidc.tokenIntrospection(config, tokens.access_token)).active, true);
+  assert.equal((await oidc.tokenIntrospection(config, 'nonsense')).active, false);
+});
+
+test('a wrong verifier gets nothing, and burns the code', async () => {
+  const verifier = oidc.randomPKCECodeVerifier();
+  const address = oidc.buildAuthorizationUrl(config, {
+    redirect_uri: redirectUri, scope: 'openid',
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+  });
+  const sent = await new Person().signIn(address.href, 'olive@example.org', PASSWORD);
+  const back = new URL(sent.headers.get('location'));
+  await assert.rejects(oidc.authorizationCodeGrant(config, back, { pkceCodeVerifier: oidc.randomPKCECodeVerifier() }), { error: 'invalid_grant' });
+  await assert.rejects(oidc.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier }), { error: 'invalid_grant' });
+});
