@@ -1,0 +1,200 @@
+// The founding document, end to end: its two curl commands as printed, a thousand users moved with their passwords, and a split.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { pbkdf2Sync, randomBytes, createHash, scryptSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { argon2id, bcrypt } from 'hash-wasm';
+import { adminToken, allowRedirects, browser, call, makeApplication, makeInstance, manage, passwordGrant, url } from './support.mjs';
+
+
+
+test('the two curl commands of the founding document', async () => {
+  const [source, target] = [await makeInstance('curl-source', 'us-south'), await makeInstance('curl-target', 'eu-de')];
+  const token = await adminToken();
+  // The command of the document with host, tenant and token filled in; everything else is as printed.
+  const body = '{ "itemsPerPage": 2, "totalResults": 2, "requestOptions": {}, "users": [ { "id": "7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6", "name": "App ID Google User profile", "email": "your@mail.com", "identities": [ { "provider": "google", "id": "105646725068605084546", "idpUserInfo": { "id": "{ID}", "email": "your@mail.com", "picture": "{profile.jpg}" } } ], "attributes": { "points": 150 } }, { "id": "{userinfo}", "name": "App ID Facebook User profile", "email": "mail@mail.com", "identities": [ { "provider": "facebook", "id": "{id}", "picture": { "data": { "height": 50, "width": 50, "url": "https://{url}.com" } }, "first_name": "AppID", "last_name": "Development" } ], "attributes": { "points": 250 } } ]}';
+  const importInto = (guid, data) => JSON.parse(execFileSync('curl', ['-s', '-X', 'POST', `${url}/management/v4/${guid}/users/import`,
+    '-H', 'accept: application/json', '-H', `Authorization: Bearer ${token}`, '-H', 'Content-Type: application/json', '-d', data]));
+  const exportFrom = (guid) => JSON.parse(execFileSync('curl', ['-s', '-X', 'GET', `${url}/management/v4/${guid}/users/export`,
+    '--header', 'Accept: application/json', '--header', `Authorization: Bearer ${token}`]));
+  const imported = importInto(source, body);
+  assert.deepEqual([imported.added, imported.failed], [2, 0], JSON.stringify(imported));
+  const exported = exportFrom(source);
+  const sent = JSON.parse(body);
+  assert.equal(exported.totalResults, 2);
+  assert.equal(exported.itemsPerPage, 2);
+  assert.deepEqual(exported.requestOptions, {});
+  for (const user of sent.users) {
+    const found = exported.users.find((other) => other.email === user.email);
+    assert.deepEqual(found.identities, user.identities, 'field for field');
+    assert.deepEqual(found.attributes, user.attributes);
+    assert.equal(found.name, user.name);
+  }
+  // The whole export object goes into the new instance, and comes out the same.
+  const moved = importInto(target, JSON.stringify(exported));
+  assert.deepEqual([moved.added, moved.failed], [2, 0], JSON.stringify(moved));
+  assert.deepEqual(exportFrom(target).users, exported.users);
+  // Once more: everybody is there already, and nothing changes.
+  const again = importInto(target, JSON.stringify(exported));
+  assert.deepEqual([again.added, again.failed, again.failReasons.length], [0, 2, 2]);
+  assert.deepEqual(exportFrom(target).users, exported.users);
+});
+
+const b64 = (bytes) => bytes.toString('base64').replace(/=+$/, '');
+
+/** Password hashes as other systems write them. */
+const notations = [
+  (password) => { const salt = randomBytes(16); return ['PBKDF2WithHmacSHA512', `$pbkdf2-sha512$i=1000$${b64(salt)}$${b64(pbkdf2Sync(password, salt, 1000, 64, 'sha512'))}`]; },
+  (password) => { const salt = randomBytes(16); return ['PBKDF2WithHmacSHA256', `$pbkdf2-sha256$1000$${b64(salt).replaceAll('+', '.')}$${b64(pbkdf2Sync(password, salt, 1000, 32, 'sha256')).replaceAll('+', '.')}`]; },
+  (password) => { const salt = randomBytes(8).toString('hex'); return ['PBKDF2', `pbkdf2_sha256$1000$${salt}$${pbkdf2Sync(password, salt, 1000, 32, 'sha256').toString('base64')}`]; },
+  (password) => { const salt = randomBytes(16); return ['SCRYPT', `$scrypt$ln=10,r=8,p=1$${b64(salt)}$${b64(scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 }))}`]; },
+  (password) => { const salt = randomBytes(8); return ['SSHA512', `{SSHA512}${Buffer.concat([createHash('sha512').update(password).update(salt).digest(), salt]).toString('base64')}`]; },
+  async (password) => ['BCRYPT', await bcrypt({ password, salt: randomBytes(16), costFactor: 4, outputType: 'encoded' })],
+  async (password) => ['Argon2id', await argon2id({ password, salt: randomBytes(16), parallelism: 1, iterations: 1, memorySize: 1024, hashLength: 32, outputType: 'encoded' })],
+];
+
+const N = 1000;
+const email = (n) => `person${n}@example.org`;
+const password = (n) => `the password of ${n}`;
+
+test('a thousand users move with passwords, roles and attributes', { timeout: 600_000 }, async () => {
+  const [source, target] = [await makeInstance('source', 'us-south'), await makeInstance('target', 'eu-de')];
+  const app = await makeApplication(source, 'shop');
+  await call('PUT', manage(source, `/applications/${app.clientId}/scopes`), { body: { scopes: ['cart.read', 'cart.write'] } });
+  await call('POST', manage(source, '/roles'), { body: { name: 'buyer', access: [{ application_id: app.clientId, scopes: ['cart.read', 'cart.write'] }] }, expect: 201 });
+  // Every family of configuration gets a value of its own.
+  await call('PUT', manage(source, '/config/idps/facebook'), { body: { isActive: true, config: { idpId: 'fb-id', secret: 'fb-secret' } } });
+  await call('PUT', manage(source, '/config/idps/google'), { body: { isActive: true, config: { idpId: 'g-id', secret: 'g-secret' } } });
+  await call('PUT', manage(source, '/config/tokens'), { body: { access: { expires_in: 1800 }, refresh: { enabled: true, expires_in: 86400 } } });
+  await call('PUT', manage(source, '/config/idps/cloud_directory'), { body: { isActive: true, config: { selfServiceEnabled: true, signupEnabled: false, interactions: { identityConfirmation: { accessMode: 'RESTRICTIVE', methods: ['email'] }, welcomeEnabled: false, resetPasswordEnabled: true, resetPasswordNotificationEnable: true }, identityField: 'email' } } });
+
+  const users = [];
+  for (let n = 0; n < N; n += 1) {
+    const [passwordHashAlg, passwordHash] = await notations[n % notations.length](password(n));
+    users.push({
+      scimUser: { originalId: `old-${n}`, displayName: `Person ${n}`, emails: [{ value: email(n), primary: true }], active: true, status: 'CONFIRMED', name: { givenName: 'Person', familyName: String(n) } },
+      passwordHash, passwordHashAlg, profile: { attributes: { n, tags: ['a', 'b'], nested: { x: n / 2 } } }, roles: n % 2 ? ['buyer'] : [],
+    });
+  }
+  const secret = 'a secret for the journey';
+  for (let n = 0; n < N; n += 50) {
+    const got = await call('POST', manage(source, `/cloud_directory/import?encryption_secret=${encodeURIComponent(secret)}`), { body: { users: users.slice(n, n + 50) } });
+    assert.deepEqual([got.added, got.failed], [50, 0], JSON.stringify(got.failReasons));
+  }
+
+  // One call copies the configuration; the preview says the same and changes nothing.
+  const duplicate = (dryRun) => call('POST', manage(target, '/config/duplicate'), { body: { sourceTenantId: source, include: ['applications', 'roles'], dryRun } });
+  const preview = await duplicate(true);
+  assert.equal((await call('GET', manage(target, '/config/idps/google'))).isActive, false);
+  assert.deepEqual((await duplicate(false)).families, preview.families);
+  for (const family of ['idps/facebook', 'idps/google', 'idps/custom', 'idps/saml', 'idps/cloud_directory', 'tokens']) {
+    const strip = ({ redirectURL, ...rest }) => rest;
+    assert.deepEqual(strip(await call('GET', manage(target, `/config/${family}`))), strip(await call('GET', manage(source, `/config/${family}`))), family);
+  }
+
+  const pages = async (guid, key) => {
+    const found = [];
+    for (let start = 0; ; start += 50) {
+      const page = await call('GET', manage(guid, `/cloud_directory/export?startIndex=${start}&count=50`), { headers: { 'X-Vestibule-Encryption-Secret': key } });
+      found.push(...page.users);
+      assert.equal(page.totalResults, N);
+      if (found.length >= page.totalResults) return found;
+    }
+  };
+  const exported = await pages(source, secret);
+  assert.equal(exported.length, N);
+  assert.ok(!JSON.stringify(exported).includes('$argon2'), 'no hash travels in the clear');
+  const wrong = await fetch(url + manage(target, '/cloud_directory/import'), {
+    method: 'POST', headers: { authorization: `Bearer ${await adminToken()}`, 'X-Vestibule-Encryption-Secret': 'another secret' }, body: JSON.stringify({ users: exported.slice(0, 5) }),
+  });
+  assert.equal(wrong.status, 400, await wrong.text());
+  for (let n = 0; n < N; n += 50) {
+    const got = await call('POST', manage(target, '/cloud_directory/import'), { headers: { 'X-Vestibule-Encryption-Secret': secret }, body: { users: exported.slice(n, n + 50) } });
+    assert.deepEqual([got.added, got.failed], [50, 0], JSON.stringify(got.failReasons));
+  }
+
+  // The target's export differs only in ids and in how the hashes are sealed.
+  const plain = (list) => list.map(({ scimUser: { originalId, meta, ...scimUser }, passwordHash, ...rest }) => ({ scimUser, ...rest }));
+  assert.deepEqual(plain(await pages(target, secret)), plain(exported));
+
+  // Everybody signs in on the new side with the old password.
+  const newApp = (await call('GET', manage(target, '/applications'))).applications.find((other) => other.name === 'shop');
+  assert.notEqual(newApp.clientId, app.clientId);
+  let next = 0;
+  const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    while (next < N) {
+      const n = next++;
+      const got = await passwordGrant(target, newApp, email(n), password(n));
+      assert.equal(got.status, 200, `${n}: ${JSON.stringify(got.body)}`);
+      assert.equal(claims(got.body.access_token).scope.includes('cart.read'), n % 2 === 1);
+      assert.equal(got.body.expires_in, 1800);
+    }
+  }));
+  assert.equal((await passwordGrant(target, newApp, email(1), password(2))).status, 400);
+
+  // And through the page, in a real browser.
+  await allowRedirects(target, ['http://127.0.0.1:9/callback']);
+  const chromium = await browser();
+  try {
+    for (const n of [0, 1, 2, 3, 4, 5, 6]) {
+      const context = await chromium.newContext();
+      const page = await context.newPage();
+      await page.goto(`${url}/oauth/v4/${target}/authorization?response_type=code&client_id=${newApp.clientId}&redirect_uri=${encodeURIComponent('http://127.0.0.1:9/callback')}&scope=openid&state=s${n}`);
+      await page.fill('input[name=username]', email(n));
+      await page.fill('input[name=password]', password(n));
+      const landed = page.waitForRequest((request) => request.url().startsWith('http://127.0.0.1:9/callback'));
+      await page.click('button[type=submit]');
+      const back = new URL((await landed).url());
+      assert.equal(back.searchParams.get('state'), `s${n}`);
+      assert.ok(back.searchParams.get('code'));
+      await context.close();
+    }
+  } finally {
+    await chromium.close();
+  }
+});
+
+test('known users split into two instances: nobody lost, nobody twice, anonymous ones stay', async () => {
+  const [source, one, two] = [await makeInstance('whole'), await makeInstance('half one'), await makeInstance('half two')];
+  const users = Array.from({ length: 120 }, (_, n) => ({
+    id: `old-${n}`, name: `U ${n}`, email: `u${n}@example.org`, roles: [],
+    identities: [{ provider: n % 3 ? 'google' : 'facebook', id: `sub-${n}`, idpUserInfo: { id: `sub-${n}`, n } }],
+    attributes: { country: n % 4 ? 'DE' : 'FR', n },
+  }));
+  assert.equal((await call('POST', manage(source, '/users/import'), { body: { users } })).added, 120);
+  const app = await makeApplication(source, 'app');
+  await allowRedirects(source, ['http://127.0.0.1:9/callback']);
+  const anonymous = await fetch(`${url}/oauth/v4/${source}/authorization?response_type=code&idp=appid_anon&client_id=${app.clientId}&redirect_uri=${encodeURIComponent('http://127.0.0.1:9/callback')}&scope=openid&state=x`, { redirect: 'manual' });
+  assert.equal(anonymous.status, 302, await anonymous.text());
+
+  const folder = mkdtempSync(join(tmpdir(), 'split-'));
+  const binary = process.env.VESTIBULE_BINARY;
+  assert.ok(binary, 'VESTIBULE_BINARY names the program');
+  try {
+    const run = (...words) => execFileSync(binary, words, { env: { ...process.env, HOME: folder }, encoding: 'utf8' });
+    run('users', 'export', '--instance', source, '-o', join(folder, 'all.json'));
+    run('users', 'split', join(folder, 'all.json'), '--where', 'attributes.country == "FR"', '-o', join(folder, 'parts'));
+    assert.deepEqual(readdirSync(join(folder, 'parts')).sort(), ['part-1.json', 'rest.json']);
+    run('users', 'import', join(folder, 'parts', 'part-1.json'), '--instance', one);
+    run('users', 'import', join(folder, 'parts', 'rest.json'), '--instance', two);
+    const all = JSON.parse(readFileSync(join(folder, 'all.json')));
+    assert.equal(all.totalResults, 120, 'no anonymous profile among them');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  const everyone = async (guid) => (await call('GET', manage(guid, '/users/export?startIndex=0&count=500'))).users;
+  const [a, b] = [await everyone(one), await everyone(two)];
+  assert.deepEqual([a.length, b.length], [30, 90]);
+  const key = (user) => user.identities[0].id;
+  assert.deepEqual([...a, ...b].map(key).sort(), users.map(key).sort());
+  const original = new Map((await everyone(source)).map((user) => [key(user), user]));
+  for (const user of [...a, ...b]) {
+    const { id: _, ...rest } = user;
+    const { id: __, ...before } = original.get(key(user));
+    assert.deepEqual(rest, before);
+  }
+});
