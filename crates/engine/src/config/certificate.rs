@@ -70,9 +70,9 @@ pub(super) fn parse(text: &str) -> Result<Validity, Invalid> {
     let der = der(text).ok_or_else(|| refused("holds something that is not PEM"))?;
     let certificate = Certificate::from_der(&der)
         .map_err(|_| refused("holds something that is not an X.509 certificate"))?;
-    let body = certificate.tbs_certificate();
+    let body = certificate.tbs_certificate;
     let key = body
-        .subject_public_key_info()
+        .subject_public_key_info
         .to_der()
         .map_err(|_| refused("holds a certificate whose key cannot be read"))?;
     let pem = format!(
@@ -86,8 +86,8 @@ pub(super) fn parse(text: &str) -> Result<Validity, Invalid> {
         Timestamp::from_millis(0).plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
     };
     Ok(Validity {
-        begins_at: moment(body.validity().not_before),
-        expires_at: moment(body.validity().not_after),
+        begins_at: moment(body.validity.not_before),
+        expires_at: moment(body.validity.not_after),
     })
 }
 

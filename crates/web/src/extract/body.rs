@@ -13,7 +13,8 @@ use vestibule_engine::{Error, Kind};
 use crate::{App, error::ManagementError};
 
 /// A JSON body. The content type is not looked at (clients label JSON in many ways); unknown members are ignored, as SDKs send
-/// them. Too large a body is 413 `too_large`; malformed JSON is 400 with line and column.
+/// them. Too large a body is 413 `too_large`; malformed JSON is 400 with line and column. An array is refused: no API here takes one
+/// on its own, and serde would read it as a struct's members in their order.
 /// `E` is the dialect in which a bad body is refused.
 pub struct JsonBody<T, E = ManagementError>(pub T, pub PhantomData<E>);
 
@@ -38,6 +39,9 @@ where
                     Error::invalid("The request body could not be read.")
                 }
             })?;
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Error::invalid("The request body must be a JSON object.").into());
+        }
         Ok(Self(parse(&bytes)?, PhantomData))
     }
 }

@@ -1,0 +1,4 @@
+//! The service through HTTP, in process, on both databases. The modules follow the route tree.
+
+mod instance;
+mod management;

@@ -1,0 +1,4 @@
+mod applications;
+mod config;
+mod duplicate;
+mod roles;
