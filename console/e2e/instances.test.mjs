@@ -125,4 +125,24 @@ test("more instances than a page holds are all reached", async () => {
   }
 });
 
+test("on a phone the menu opens, leads to a page and closes", async () => {
+  const { guid, name } = await makeInstance(unique("Pocket"));
+  const other = await signedIn(browser, `/console/instances/${guid}`);
+  await at(other, name);
+  await other.setViewportSize({ width: 375, height: 780 });
+  const link = other.getByRole("navigation", { name: "Instance" }).getByRole("link", { name: "Settings" });
+  assert.equal(await link.isVisible(), false);
+  await other.getByRole("button", { name: "Open the menu" }).click();
+  await link.waitFor();
+  await other.screenshot({ path: new URL("./shots/menu-375-light.png", import.meta.url).pathname });
+  await link.click();
+  await at(other, "Settings");
+  assert.equal(await link.isVisible(), false);
+  await other.getByRole("button", { name: "Open the menu" }).click();
+  await other.keyboard.press("Escape");
+  await link.waitFor({ state: "hidden" });
+  untroubled(other);
+  await other.context().close();
+});
+
 test("no script failed", () => untroubled(page));

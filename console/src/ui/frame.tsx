@@ -28,6 +28,12 @@ export function Frame() {
   const [open, setOpen] = useState(false);
   const [instanceName, setInstanceName] = useState("");
   useEffect(() => setOpen(false), [pathname]);
+  useEffect(() => {
+    if (!open) return;
+    const close = (event: KeyboardEvent) => event.key === "Escape" && setOpen(false);
+    document.addEventListener("keydown", close);
+    return () => document.removeEventListener("keydown", close);
+  }, [open]);
   const tenant = /^\/instances\/(?!deleted$)([^/]+)/.exec(pathname)?.[1];
   return (
     <InstanceNameContext.Provider value={setInstanceName}>
@@ -66,7 +72,6 @@ export function Frame() {
             id="instance-navigation"
             aria-label="Instance"
             className={open ? "v-nav v-nav--open" : "v-nav"}
-            onKeyDown={(event) => event.key === "Escape" && setOpen(false)}
           >
             <Link className="v-nav-up" to="/instances">
               All instances
