@@ -21,7 +21,9 @@ fn path(route: &Route, guid: &str) -> String {
 }
 
 async fn status(server: &TestServer, route: &Route, guid: &str, token: Option<&str>) -> u16 {
-    let mut request = server.request(route.method, &path(route, guid)).json(&json!({}));
+    let mut request = server
+        .request(route.method, &path(route, guid))
+        .json(&json!({}));
     if let Some(token) = token {
         request = request.bearer(token);
     }
