@@ -1,5 +1,7 @@
 //! Everything about an instance that a node keeps in memory, read in one transaction.
 
+use std::collections::HashMap;
+
 use vestibule_model::{
     application::{Application, ApplicationType},
     id::{ClientId, RoleId},
@@ -164,22 +166,22 @@ impl Tenant<'_, '_> {
              WHERE tenant = $1 ORDER BY created_at, client_id",
             params,
         )?;
+        let mut owned: HashMap<String, Vec<String>> = HashMap::new();
+        for scope in &scopes {
+            owned
+                .entry(scope.text(0)?)
+                .or_default()
+                .push(scope.text(1)?);
+        }
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
-            let id = row.text(0)?;
-            let mut owned = Vec::new();
-            for scope in &scopes {
-                if scope.text(0)? == id {
-                    owned.push(scope.text(1)?);
-                }
-            }
             found.push((
                 Application {
                     client_id: client_id(row, 0)?,
                     name: row.text(1)?,
                     kind: ApplicationType::parse(&row.text(2)?)
                         .map_err(|_| Error::corrupt("application type"))?,
-                    scopes: owned,
+                    scopes: owned.remove(&row.text(0)?).unwrap_or_default(),
                     created_at: Timestamp::from_millis(row.int(4)?),
                 },
                 row.opt_blob(3)?,

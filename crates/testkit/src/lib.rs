@@ -12,6 +12,7 @@ pub use server::{TestClock, TestServer};
 macro_rules! on_each_engine {
     ($($(#[$meta:meta])* async fn $name:ident($server:ident) $body:block)*) => {$(
         $(#[$meta])*
+        #[cfg(test)]
         mod $name {
             use super::*;
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 use vestibule_crypto::jose::{self, Algorithm};
-use vestibule_model::{id::TenantId, time::Timestamp};
+use vestibule_model::{
+    id::{ClientId, TenantId},
+    time::Timestamp,
+};
 use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::Introspection;
 
@@ -72,7 +75,8 @@ impl Engine {
         }
     }
 
-    /// The claims of a token that this instance signed, that has not expired and was not revoked.
+    /// The claims of a token that this instance signed, that has not expired and was not revoked, for an application that is
+    /// still registered.
     pub(super) fn verified_claims(
         &self,
         state: &TenantState,
@@ -85,6 +89,13 @@ impl Engine {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let expires = claims.get("exp").and_then(Value::as_i64)?;
         if expires <= self.now().seconds() || !self.issued_by(state.id, text("iss")?) {
+            return None;
+        }
+        let audience = claims.get("aud")?.as_array()?;
+        let mut clients = audience.iter().filter_map(Value::as_str);
+        if !clients
+            .any(|id| ClientId::parse(id).is_ok_and(|id| state.applications.contains_key(&id)))
+        {
             return None;
         }
         let jti = text("jti")?;

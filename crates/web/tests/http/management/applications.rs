@@ -1,11 +1,20 @@
 //! `applications` and what lies below them.
 
 use serde_json::{Value, json};
-use vestibule_testkit::{TestServer, on_each_engine};
+use vestibule_testkit::{TestResponse, on_each_engine};
 
 use crate::instance::{Instance, refused};
 
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+async fn client_credentials(at: &Instance<'_>, id: &str, secret: &str) -> TestResponse {
+    at.server
+        .post(&format!("/oauth/v4/{}/token", at.guid))
+        .basic(id, secret)
+        .form(&[("grant_type", "client_credentials")])
+        .send()
+        .await
+}
 
 on_each_engine! {
     async fn credentials_are_app_ids(server) {
@@ -95,6 +104,41 @@ on_each_engine! {
         assert_eq!(after["secret"].as_str().unwrap().len(), 48);
         assert_eq!(after["clientId"], before["clientId"]);
         assert_eq!(at.get(&format!("applications/{id}")).await, after);
+    }
+
+    async fn the_old_secret_is_refused_at_once(server) {
+        let at = Instance::new(&server, "one").await;
+        let id = at.application("Shop", &[]).await;
+        let path = format!("applications/{id}");
+        let old = at.get(&path).await["secret"].as_str().unwrap().to_owned();
+        client_credentials(&at, &id, &old).await.expect(200);
+        let rotated = at.post(&format!("{path}/rotate_secret"), json!({})).await.expect(200).json();
+        client_credentials(&at, &id, &old).await.expect(401);
+        client_credentials(&at, &id, rotated["secret"].as_str().unwrap()).await.expect(200);
+    }
+
+    async fn tokens_of_a_deleted_application_die(server) {
+        let at = Instance::new(&server, "one").await;
+        let id = at.application("Shop", &[]).await;
+        let witness = at.application("Witness", &[]).await;
+        let secret = at.get(&format!("applications/{id}")).await["secret"].as_str().unwrap().to_owned();
+        let witness_secret = at.get(&format!("applications/{witness}")).await["secret"].as_str().unwrap().to_owned();
+        let answer = client_credentials(&at, &id, &secret).await.expect(200).json();
+        let token = answer["access_token"].as_str().unwrap();
+        let path = format!("/oauth/v4/{}/introspect", at.guid);
+        for active in [true, false] {
+            let answer = server
+                .post(&path)
+                .basic(&witness, &witness_secret)
+                .form(&[("token", token)])
+                .send()
+                .await
+                .expect(200)
+                .json();
+            assert_eq!(answer["active"], active);
+            at.delete(&format!("applications/{id}")).await;
+        }
+        client_credentials(&at, &id, &secret).await.expect(401);
     }
 
     async fn deleting_takes_it_out_of_roles(server) {

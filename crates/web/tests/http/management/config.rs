@@ -1,7 +1,7 @@
 //! `config`: families and identity providers.
 
 use serde_json::{Value, json};
-use vestibule_testkit::{TestServer, on_each_engine};
+use vestibule_testkit::on_each_engine;
 
 use crate::instance::{Instance, refused};
 

@@ -1,7 +1,8 @@
 //! `roles`.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use vestibule_testkit::{TestServer, on_each_engine};
+use vestibule_testkit::on_each_engine;
 
 use crate::instance::{Instance, refused};
 
@@ -65,6 +66,26 @@ on_each_engine! {
             .expect(200);
         at.role("One", json!([])).await;
         Instance::new(&server, "two").await.role("one", json!([])).await;
+    }
+
+    async fn of_many_at_once_one_gets_the_name(server) {
+        let at = Instance::new(&server, "one").await;
+        let body = json!({"name": "one", "access": []});
+        let answers = join_all((0..12).map(|_| at.post("roles", body.clone()))).await;
+        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses[0], 201);
+        assert!(statuses[1..].iter().all(|status| *status == 409), "{statuses:?}");
+    }
+
+    async fn many_at_once_keep_the_limit(server) {
+        let at = Instance::new(&server, "one").await;
+        for i in 0..45 {
+            at.role(&format!("role {i}"), json!([])).await;
+        }
+        let answers = join_all((0..12).map(|i| at.post("roles", json!({"name": format!("late {i}"), "access": []})))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 5);
+        assert_eq!(at.get("roles").await["roles"].as_array().unwrap().len(), 50);
     }
 
     async fn access_names_what_exists(server) {
