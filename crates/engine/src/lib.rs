@@ -7,6 +7,7 @@
 pub mod access;
 pub mod application;
 pub mod config;
+pub mod directory;
 pub mod error;
 pub mod platform;
 pub mod profile;

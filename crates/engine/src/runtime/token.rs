@@ -1,10 +1,6 @@
 //! The token endpoint (contract/runtime.md section 4.2).
 
-use vestibule_model::{
-    application::ApplicationType,
-    family::tokens::TokensConfig,
-    id::GrantId,
-};
+use vestibule_model::{application::ApplicationType, family::tokens::TokensConfig, id::GrantId};
 use vestibule_wire::token::TokenAnswer;
 
 use super::{
@@ -48,7 +44,11 @@ impl Engine {
         state: &TenantState,
         application: &ApplicationState,
     ) -> Result<TokenAnswer> {
-        let issue = self.issue(state, application, GrantId::from_random_bytes(self.random_id()));
+        let issue = self.issue(
+            state,
+            application,
+            GrantId::from_random_bytes(self.random_id()),
+        );
         let roles = application
             .roles
             .iter()
