@@ -22,6 +22,7 @@ use vestibule_model::time::{Clock, Timestamp};
 use vestibule_store::Store;
 
 pub use error::{Error, Kind, Result};
+pub use vestibule_store::Page;
 
 use crate::{platform::permission::PlatformCache, runtime::Throttle, tenant::TenantCache};
 

@@ -11,7 +11,7 @@ use vestibule_model::{
     object::RawObject,
     profile::{ANONYMOUS, FUTURE_PROVIDERS, Identity, Profile, ProfileKind},
 };
-use vestibule_store::{Page, profile::ProfileSearch, scope::Tenant};
+use vestibule_store::{Page, scope::Tenant};
 
 use crate::{
     Engine, Error, Result,
@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub use claim::{SignIn, claim_profile};
+pub use vestibule_store::profile::ProfileSearch;
 
 /// A profile with its identities and roles.
 #[derive(Debug, Clone)]

@@ -3,7 +3,9 @@
 mod body;
 mod object;
 mod permission;
+mod query;
 
 pub use body::JsonBody;
-pub use object::{AtApplication, AtRole};
+pub use object::{AtApplication, AtDirectoryUser, AtProfile, AtRole};
 pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling};
+pub use query::{Paging, QueryOf};

@@ -2,8 +2,11 @@
 
 mod applications;
 mod config;
+mod directory;
+mod directory_accounts;
 mod duplicate;
 mod roles;
+mod users;
 
 use crate::route::Route;
 
@@ -14,6 +17,9 @@ pub fn routes() -> Vec<Route> {
         roles::routes(),
         config::routes(),
         duplicate::routes(),
+        directory::routes(),
+        directory_accounts::routes(),
+        users::routes(),
     ]
     .into_iter()
     .flatten()

@@ -12,8 +12,9 @@ impl Engine {
         &self,
         writer: &Writer,
         id: DirectoryUserId,
-        password: Zeroizing<String>,
+        password: String,
     ) -> Result<DirectoryUser> {
+        let password = Zeroizing::new(password);
         let user = self.get_directory_user(writer, id).await?;
         let hash = self.hash_new_password(password, &user.card).await?;
         let now = self.now();

@@ -5,9 +5,12 @@ use axum::{
     http::request::Parts,
 };
 use vestibule_engine::Error;
-use vestibule_model::id::{ClientId, RoleId};
+use vestibule_model::id::{ClientId, DirectoryUserId, ProfileId, RoleId};
 
-use crate::{App, error::ManagementError};
+use crate::{
+    App,
+    error::{ManagementError, ScimError},
+};
 
 /// The `{clientId}` of the path.
 pub struct AtApplication(pub ClientId);
@@ -35,6 +38,36 @@ impl FromRequestParts<App> for AtRole {
         match text.and_then(|text| RoleId::parse(&text).ok()) {
             Some(id) => Ok(Self(id)),
             None => Err(Error::not_found("There is no such role.").into()),
+        }
+    }
+}
+
+/// The `{userId}` of the path: a Cloud Directory user.
+pub struct AtDirectoryUser(pub DirectoryUserId);
+
+/// The `{id}` of the path: a profile.
+pub struct AtProfile(pub ProfileId);
+
+impl FromRequestParts<App> for AtDirectoryUser {
+    type Rejection = ScimError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ScimError> {
+        let text = parameter(parts, app, "userId").await;
+        match text.and_then(|text| DirectoryUserId::parse(&text).ok()) {
+            Some(id) => Ok(Self(id)),
+            None => Err(Error::not_found("There is no such user in the directory.").into()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for AtProfile {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let text = parameter(parts, app, "id").await;
+        match text.and_then(|text| ProfileId::parse(&text).ok()) {
+            Some(id) => Ok(Self(id)),
+            None => Err(Error::not_found("There is no such profile.").into()),
         }
     }
 }

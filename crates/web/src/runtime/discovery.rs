@@ -17,9 +17,12 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .summary("What clients can find out about the instance.")
         .answers::<Discovery>(200),
-        Route::new("get", "/oauth/v4/{tenantId}/publickeys", "publickeys", || {
-            cors::open(get(public_keys))
-        })
+        Route::new(
+            "get",
+            "/oauth/v4/{tenantId}/publickeys",
+            "publickeys",
+            || cors::open(get(public_keys)),
+        )
         .summary("The keys that verify the instance's tokens.")
         .answers::<KeySet>(200),
     ]
