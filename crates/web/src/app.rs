@@ -36,6 +36,13 @@ impl App {
     }
 }
 
+impl App {
+    /// A path of this service as clients see it.
+    pub(crate) fn absolute(&self, path: &str) -> String {
+        format!("{}{path}", self.engine.settings().public_url)
+    }
+}
+
 /// Bounds on requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -14,6 +14,10 @@ const POLICY: &str =
 
 /// The page.
 pub(crate) async fn page() -> impl IntoResponse {
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(render()))
+}
+
+fn render() -> String {
     let rows: Vec<_> = route::all()
         .iter()
         .map(|route| {
@@ -28,7 +32,7 @@ pub(crate) async fn page() -> impl IntoResponse {
         .collect();
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
-    let html = environment
+    environment
         .render_str(
             PAGE,
             context! { routes => rows, version => env!("CARGO_PKG_VERSION") },
@@ -36,8 +40,7 @@ pub(crate) async fn page() -> impl IntoResponse {
         .unwrap_or_else(|error| {
             tracing::error!(%error, "the documentation page does not render");
             String::from("The documentation page cannot be shown. See /openapi.json.")
-        });
-    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html))
+        })
 }
 
 fn guard(guard: Guard) -> &'static str {

@@ -13,13 +13,13 @@ use vestibule_crypto::token::PlainToken;
 use vestibule_engine::{
     Error,
     platform::{
-        Page, PageStart,
+        PageStart,
         apikeys::{ApiKeyChange, NewApiKey, Whose},
     },
 };
 use vestibule_model::{iam::ApiKey, time::Timestamp};
 
-use super::paging::{IamWindow, next_link};
+use super::paging::{IamWindow, iam_next};
 use crate::{
     App,
     error::IamError,
@@ -222,34 +222,34 @@ struct ListQuery {
     pagetoken: Option<String>,
 }
 
+impl ListQuery {
+    fn whose(&self, own: &str) -> Whose {
+        match (self.scope.as_deref(), &self.iam_id) {
+            (Some("account"), _) => Whose::Everybody,
+            (_, Some(iam_id)) => Whose::Subject(iam_id.clone()),
+            (_, None) => Whose::Subject(own.to_owned()),
+        }
+    }
+}
+
 async fn list(
     State(app): State<App>,
     Calling(by): Calling,
     Query(query): Query<ListQuery>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<impl IntoResponse, IamError> {
-    let whose = match (query.scope.as_deref(), query.iam_id) {
-        (Some("account"), _) => Whose::Everybody,
-        (_, Some(iam_id)) => Whose::Subject(iam_id),
-        (_, None) => Whose::Subject(by.caller.iam_id.clone()),
-    };
+    let whose = query.whose(&by.caller.iam_id);
     let window = IamWindow::of(query.pagesize, query.pagetoken);
     let start = PageStart::parse(window.start())?;
-    let page: Page<ApiKey> = app
+    let page = app
         .engine
         .list_api_keys(&by, whose, start, window.count())
         .await?;
-    let public = &app.engine.settings().public_url;
     Ok(Json(ApiKeyList {
         offset: 0,
         limit: window.count(),
-        first: format!("{public}{}", uri.path()),
-        next: page.next.map(|start| {
-            format!(
-                "{public}{}",
-                next_link(uri.path(), uri.query(), "pagetoken", &start)
-            )
-        }),
+        first: app.absolute(uri.path()),
+        next: iam_next(&app, &uri, &page),
         apikeys: page
             .rows
             .iter()

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, RawQuery, State},
+    extract::{OriginalUri, Path, Query, State},
     http::StatusCode,
     response::IntoResponse,
     routing::{delete, get, patch, post},
@@ -245,43 +245,45 @@ struct ListQuery {
     start: Option<String>,
 }
 
+impl ListQuery {
+    /// Only App ID's instances live here: asking for another service's or type's shows none.
+    fn filter(self) -> InstanceFilter {
+        let elsewhere = self.resource_id.as_deref().is_some_and(|id| id != "appid")
+            || self
+                .kind
+                .as_deref()
+                .is_some_and(|kind| kind != "service_instance");
+        InstanceFilter {
+            guid: if elsewhere {
+                Some(String::from("none"))
+            } else {
+                self.guid
+            },
+            name: self.name,
+            resource_group_id: self.resource_group_id,
+            resource_plan_id: self.resource_plan_id,
+            state: self.state,
+        }
+    }
+}
+
 async fn list(
     State(app): State<App>,
     Calling(by): Calling,
     Query(query): Query<ListQuery>,
-    RawQuery(raw): RawQuery,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<impl IntoResponse, IamError> {
-    let window = Window::of(query.limit, query.start);
-    let elsewhere = query.resource_id.as_deref().is_some_and(|id| id != "appid")
-        || query
-            .kind
-            .as_deref()
-            .is_some_and(|kind| kind != "service_instance");
-    let filter = InstanceFilter {
-        guid: if elsewhere {
-            Some(String::from("none"))
-        } else {
-            query.guid
-        },
-        name: query.name,
-        resource_group_id: query.resource_group_id,
-        resource_plan_id: query.resource_plan_id,
-        state: query.state,
-    };
+    let window = Window::of(query.limit, query.start.clone());
+    let start = PageStart::parse(window.start())?;
     let page = app
         .engine
-        .list_instances(
-            &by,
-            &filter,
-            PageStart::parse(window.start())?,
-            window.count(),
-        )
+        .list_instances(&by, &query.filter(), start, window.count())
         .await?;
     Ok(Json(InstanceList {
         rows_count: page.rows.len(),
         next_url: page
             .next
-            .map(|start| next_link("/v2/resource_instances", raw.as_deref(), "start", &start)),
+            .map(|start| next_link(uri.path(), uri.query(), "start", &start)),
         resources: page
             .rows
             .iter()

@@ -1,8 +1,13 @@
 //! Pages of platform lists.
 
+use axum::http::Uri;
 use serde::Deserialize;
+use vestibule_engine::platform::Page;
 
-use crate::route::{Query, optional};
+use crate::{
+    App,
+    route::{Query, optional},
+};
 
 /// `limit` and `start` of the Resource Controller.
 #[derive(Debug, Default, Deserialize)]
@@ -70,4 +75,10 @@ pub(super) fn next_link(path: &str, query: Option<&str>, parameter: &str, start:
     }
     let start = percent_encoding::utf8_percent_encode(start, percent_encoding::NON_ALPHANUMERIC);
     format!("{text}{parameter}={start}")
+}
+
+/// IAM's link to the next page of a list, absolute.
+pub(super) fn iam_next<T>(app: &App, uri: &Uri, page: &Page<T>) -> Option<String> {
+    let start = page.next.as_deref()?;
+    Some(app.absolute(&next_link(uri.path(), uri.query(), "pagetoken", start)))
 }

@@ -237,12 +237,11 @@ async fn list(
         .engine
         .list_policies(&by, query.iam_id, start, limit)
         .await?;
-    let public = &app.engine.settings().public_url;
     Ok(Json(PolicyList {
         limit,
         next: page.next.map(|start| {
             let href = next_link(uri.path(), uri.query(), "start", &start);
-            json!({"href": format!("{public}{href}"), "start": start})
+            json!({"href": app.absolute(&href), "start": start})
         }),
         policies: page
             .rows

@@ -14,7 +14,7 @@ use vestibule_model::iam::Subject;
 
 use super::{
     apikeys::{ApiKeyBody, CreateApiKey, entity_tag, if_match, tagged},
-    paging::{IamWindow, next_link},
+    paging::{IamWindow, iam_next},
 };
 use crate::{
     App,
@@ -132,17 +132,11 @@ async fn list(
         .engine
         .list_service_ids(&by, start, window.count())
         .await?;
-    let public = &app.engine.settings().public_url;
     Ok(Json(ServiceIdList {
         offset: 0,
         limit: window.count(),
-        first: format!("{public}{}", uri.path()),
-        next: page.next.map(|start| {
-            format!(
-                "{public}{}",
-                next_link(uri.path(), uri.query(), "pagetoken", &start)
-            )
-        }),
+        first: app.absolute(uri.path()),
+        next: iam_next(&app, &uri, &page),
         serviceids: page
             .rows
             .iter()

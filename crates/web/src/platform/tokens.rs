@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use axum::{
     Form, Json,
-    extract::State,
-    http::StatusCode,
+    extract::{State, rejection::FormRejection},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -90,23 +89,19 @@ impl IntoResponse for TokenError {
 
 async fn token(
     State(app): State<App>,
-    form: Result<Form<HashMap<String, String>>, axum::extract::rejection::FormRejection>,
+    form: Result<Form<HashMap<String, String>>, FormRejection>,
 ) -> Result<impl IntoResponse, TokenError> {
-    let refused = |words: &str| TokenError(Error::invalid(words));
     let Form(form) = form
         .map_err(|_| refused("The request must be a form (application/x-www-form-urlencoded)."))?;
-    let field = |name: &str| {
-        form.get(name)
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| refused(&format!("The form lacks {name}.")))
-    };
-    let token = match field("grant_type")?.as_str() {
+    let token = match field(&form, "grant_type")? {
         "urn:ibm:params:oauth:grant-type:apikey" => {
-            app.engine.issue_platform_token(field("apikey")?).await
+            app.engine
+                .issue_platform_token(field(&form, "apikey")?)
+                .await
         }
         "refresh_token" => {
             app.engine
-                .renew_platform_token(field("refresh_token")?)
+                .renew_platform_token(field(&form, "refresh_token")?)
                 .await
         }
         _ => {
@@ -115,8 +110,18 @@ async fn token(
             ));
         }
     };
-    let answer = TokenAnswer::from(token.map_err(TokenError)?);
-    Ok((StatusCode::OK, Json(answer)))
+    Ok(Json(TokenAnswer::from(token.map_err(TokenError)?)))
+}
+
+fn field<'a>(form: &'a HashMap<String, String>, name: &str) -> Result<&'a str, TokenError> {
+    form.get(name)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| refused(&format!("The form lacks {name}.")))
+}
+
+fn refused(words: &str) -> TokenError {
+    TokenError(Error::invalid(words))
 }
 
 async fn keys(State(app): State<App>) -> Result<impl IntoResponse, IamError> {
