@@ -441,7 +441,11 @@ const ROUTES = [
   [
     "GET",
     /^\/management\/v4\/([^/]+)\/cloud_directory\/([^/]+)\/userinfo$/,
-    (call, id, user) => ({ body: { sub: directoryUser(call, id, user).profileId } }),
+    (call, id, user) => {
+      const { profileId } = directoryUser(call, id, user);
+      if (!profileId) throw scim(404, "noTarget", "This user has no profile yet.");
+      return { body: { sub: profileId } };
+    },
   ],
   [
     "DELETE",
@@ -471,6 +475,14 @@ const ROUTES = [
       const { page, ...about } = paged(call, all, 100);
       return { body: { ...about, requestOptions: {}, users: page.map(withoutRoles) } };
     },
+  ],
+  [
+    "POST",
+    /^\/management\/v4\/([^/]+)\/users$/,
+    (call, id) => ({
+      status: 201,
+      body: { id: addProfile(tenant(call, id), directoryUser(call, id, call.body["idp-identity"])) },
+    }),
   ],
   [
     "GET",
@@ -669,18 +681,23 @@ function addDirectoryUser(owner, user, password) {
       meta: { created: now, lastModified: now, resourceType: "User" },
     },
     password,
-    profileId: randomUUID(),
   };
   owner.directory.set(id, made);
-  owner.profiles.set(made.profileId, {
-    id: made.profileId,
-    email,
+  return made;
+}
+
+function addProfile(owner, { user }) {
+  const id = randomUUID();
+  owner.directory.get(user.id).profileId = id;
+  owner.profiles.set(id, {
+    id,
+    email: user.emails[0].value,
     name: user.displayName,
-    identities: [{ provider: "cloud_directory", id }],
+    identities: [{ provider: "cloud_directory", id: user.id }],
     attributes: {},
     roleIds: [],
   });
-  return made;
+  return id;
 }
 
 function profile(call, id, userId) {
@@ -720,8 +737,8 @@ function exportDirectory(call, id) {
       scimUser: { ...scimUser, originalId },
       passwordHash: sealed.toString("base64"),
       passwordHashAlg: "mock",
-      profile: { attributes: known.attributes },
-      roles: roleRefs(call, id, known.roleIds).map((role) => role.name),
+      profile: { attributes: known?.attributes ?? {} },
+      roles: roleRefs(call, id, known?.roleIds ?? []).map((role) => role.name),
     };
   });
   return { body: { ...about, requestOptions: {}, users } };
@@ -746,7 +763,7 @@ function importDirectory(call, id) {
         throw scim(400, "invalidValue", "The password hash cannot be read with this encryption secret.");
       }
       const made = addDirectoryUser(owner, user, password);
-      const kept = owner.profiles.get(made.profileId);
+      const kept = owner.profiles.get(addProfile(owner, made));
       kept.attributes = known?.attributes ?? {};
       kept.roleIds = [...owner.roles.values()].filter((one) => roles.includes(one.name)).map((one) => one.id);
     } catch (error) {

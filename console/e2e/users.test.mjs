@@ -83,6 +83,22 @@ test("details are edited", async () => {
   assert.equal(found.Resources[0].displayName, "Rear Admiral Hopper");
 });
 
+test("a user who never signed in gets a profile, attributes and roles in advance", async () => {
+  await page.getByText("This user has no profile yet").waitFor();
+  await look(page, "directory-user-no-profile");
+  await page.getByRole("button", { name: "Prepare the profile" }).click();
+  await page.getByLabel("Attributes").fill('{"rank": "admiral"}');
+  await page.getByRole("button", { name: "Save attributes" }).click();
+  await said(page, "The attributes are saved.");
+  const found = await api("GET", `/management/v4/${tenant}/cloud_directory/Users?query=grace@example.com`);
+  const { sub } = await api(
+    "GET",
+    `/management/v4/${tenant}/cloud_directory/${found.Resources[0].id}/userinfo`,
+  );
+  const { attributes } = await api("GET", `/management/v4/${tenant}/users/${sub}/profile`);
+  assert.deepEqual(attributes, { rank: "admiral" });
+});
+
 test("profiles are listed with their identities; attributes and roles are edited", async () => {
   await api("POST", `/management/v4/${tenant}/roles`, { name: "captain", description: "Steers", access: [] });
   await api("POST", `/management/v4/${tenant}/users/import`, {

@@ -280,6 +280,14 @@ export function setAttributes(
   return request(at(tenant, `users/${segment(id)}/profile`), { method: "PUT", body: { attributes } });
 }
 
+/** Makes the profile of a directory user before the first sign-in, so that it can carry attributes and roles. */
+export function prepareProfile(tenant: string, directoryId: string): Promise<{ id: string }> {
+  return request(at(tenant, "users"), {
+    method: "POST",
+    body: { idp: "cloud_directory", "idp-identity": directoryId, profile: { attributes: {} } },
+  });
+}
+
 export function deleteProfile(tenant: string, id: string): Promise<void> {
   return request(at(tenant, `users/${segment(id)}`), { method: "DELETE" });
 }

@@ -5,6 +5,7 @@ import {
   getDirectoryUser,
   getDirectoryUserInfo,
   getProfile,
+  prepareProfile,
   removeDirectoryUser,
   updateDirectoryUser,
   type DirectoryUser,
@@ -56,11 +57,7 @@ export default function DirectoryUserPage() {
                     <UserRolesSection tenant={guid} profileId={known.id} />
                   </>
                 ) : (
-                  <Section title="Attributes and roles">
-                    <Empty title="This user has no profile yet">
-                      It comes into being at the first sign-in, and attributes and roles with it.
-                    </Empty>
-                  </Section>
+                  <NoProfile tenant={guid} userId={userId} onMade={profile.reload} />
                 )
               }
             </Loaded>
@@ -85,6 +82,36 @@ export default function DirectoryUserPage() {
         )}
       </Loaded>
     </Page>
+  );
+}
+
+function NoProfile(props: { tenant: string; userId: string; onMade: () => void }) {
+  const notices = useNotices();
+  const [busy, setBusy] = useState(false);
+  async function prepare() {
+    setBusy(true);
+    notices.clear();
+    try {
+      await prepareProfile(props.tenant, props.userId);
+      props.onMade();
+    } catch (error) {
+      notices.failed(error);
+      setBusy(false);
+    }
+  }
+  return (
+    <Section title="Attributes and roles">
+      <Empty
+        title="This user has no profile yet"
+        action={
+          <Button kind="tertiary" disabled={busy} onClick={() => void prepare()}>
+            Prepare the profile
+          </Button>
+        }
+      >
+        It comes into being at the first sign-in. To give attributes and roles before that, prepare it now.
+      </Empty>
+    </Section>
   );
 }
 

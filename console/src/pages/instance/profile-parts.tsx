@@ -50,7 +50,10 @@ export function AttributesSection(props: { tenant: string; profile: Profile; onS
     }
   }
   return (
-    <Section title="Attributes" lead="Your own data about this user, a JSON object of at most 100 kB.">
+    <Section
+      title="Attributes"
+      lead="Your own data about this user, a JSON object of at most 100 kB. Attributes that are left out stay as they are."
+    >
       <form
         className="v-form v-form--page"
         onSubmit={(event) => {
