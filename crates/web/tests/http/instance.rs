@@ -64,6 +64,12 @@ impl<'a> Instance<'a> {
         id
     }
 
+    /// Puts a user into the directory.
+    pub async fn directory_user(&self, email: &str) {
+        let body = json!({"emails": [{"value": email, "primary": true}], "password": "correct horse battery"});
+        self.post("cloud_directory/Users", body).await.expect(201);
+    }
+
     /// Makes a role; answers its id.
     pub async fn role(&self, name: &str, access: Value) -> String {
         let made = self

@@ -185,6 +185,22 @@ on_each_engine! {
         assert_eq!(kept["config"]["identityField"], "userName", "left out, it stays");
     }
 
+    async fn the_identity_field_is_settled_by_the_first_user(server) {
+        let at = Instance::new(&server, "one").await;
+        let path = "config/idps/cloud_directory";
+        at.directory_user("first@example.com").await;
+        let before = at.get(path).await;
+        refused(
+            at.put(path, json!({"isActive": false, "config": {"identityField": "userName"}})).await,
+            400,
+            "DIRECTORY_NOT_EMPTY",
+        );
+        assert_eq!(at.get(path).await, before);
+        at.put(path, json!({"isActive": false, "config": {"identityField": "email"}})).await.expect(200);
+        let other = Instance::new(&server, "two").await;
+        other.put(path, json!({"isActive": true, "config": {"identityField": "userName"}})).await.expect(200);
+    }
+
     async fn social_providers_keep_their_credentials(server) {
         let at = Instance::new(&server, "one").await;
         for provider in ["facebook", "google"] {

@@ -333,6 +333,23 @@ on_each_engine! {
         assert_eq!(answer["applications"], json!([twin("unchanged"), twin("unchanged")]));
     }
 
+    async fn users_settle_the_identity_field_of_the_target(server) {
+        let (source, target) = pair(&server).await;
+        target.directory_user("first@example.com").await;
+        let before = target.get("config/idps/cloud_directory").await;
+        let answer = duplicate(&target, &source, json!({})).await;
+        assert_eq!(answer["families"]["idps/cloud_directory"], "skipped");
+        assert_eq!(answer["families"]["tokens"], "created");
+        assert!(warned(&answer, "only while the directory is empty"));
+        assert_eq!(target.get("config/idps/cloud_directory").await, before);
+        assert_eq!(target.get("config/tokens").await, source.get("config/tokens").await);
+        // With the same field on both sides the rest is carried.
+        let other = Instance::new(&server, "other").await;
+        other.put("config/idps/cloud_directory", json!({"isActive": false})).await.expect(200);
+        let answer = duplicate(&target, &other, json!({"families": ["idps/cloud_directory"]})).await;
+        assert_eq!(answer, json!({"families": {"idps/cloud_directory": "created"}, "warnings": []}));
+    }
+
     async fn too_many_is_refused_whole(server) {
         let source = Instance::new(&server, "source").await;
         let target = Instance::new(&server, "target").await;
