@@ -41,6 +41,7 @@ mod rates;
 mod schema;
 mod server;
 mod sqlite;
+mod tenant;
 mod transaction;
 mod value;
 
