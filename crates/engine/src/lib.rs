@@ -111,6 +111,11 @@ impl Engine {
         self.parts.random.as_ref()
     }
 
+    /// A fresh name for a request, to find it in the log by.
+    pub fn trace_id(&self) -> String {
+        vestibule_crypto::random::token(self.random(), 12)
+    }
+
     pub(crate) fn random_id(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         self.parts.random.fill(&mut bytes);

@@ -74,6 +74,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.limits.body))
         // The Go SDK may send gzip bodies; the limit above counts what comes out.
         .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), error::trace))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))
         .with_state(app);

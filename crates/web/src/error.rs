@@ -14,6 +14,7 @@ use serde::Serialize;
 use vestibule_engine::{Error, Kind};
 
 pub use iam::IamError;
+pub(crate) use iam::trace;
 pub use management::ManagementError;
 pub use oauth::OauthError;
 pub use scim::ScimError;

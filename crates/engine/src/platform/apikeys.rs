@@ -46,6 +46,9 @@ impl Engine {
         let iam_id = new.iam_id.unwrap_or_else(|| by.caller.iam_id.clone());
         own_or_administrator(by, &iam_id)?;
         let now = self.now();
+        if new.expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::invalid("expires_at lies in the past."));
+        }
         let secret = match new.secret {
             Some(secret) if secret.len() < 20 || secret.len() > 512 => {
                 return Err(Error::invalid("apikey must have 20 to 512 characters."));

@@ -227,6 +227,8 @@ fn operation(instance: &Instance) -> Value {
         "type": instance.last_operation,
         "state": "succeeded",
         "async": false,
+        "cancelable": false,
+        "poll": false,
         "description": format!("Completed {} instance operation", instance.last_operation),
     })
 }
