@@ -201,7 +201,7 @@ function DetailsForm(props: { tenant: string; user: DirectoryUser; onSaved: (use
       <TextInput {...text("userName")} labelText="User name" spellCheck={false} />
       <Select
         id="detail-status"
-        labelText="E-mail address"
+        labelText="State of the address"
         value={draft.status}
         onChange={(event) => setDraft({ ...draft, status: event.target.value as DirectoryUser["status"] })}
       >

@@ -221,7 +221,7 @@ function CreateDialog({ tenant, onClose }: { tenant: string; onClose: () => void
       <TextInput {...field("givenName")} labelText="First name (optional)" autoComplete="off" />
       <TextInput {...field("familyName")} labelText="Last name (optional)" autoComplete="off" />
       <SecretInput what="password" {...field("password")} labelText="Password" autoComplete="new-password" />
-      <Select {...field("status")} labelText="E-mail address">
+      <Select {...field("status")} labelText="State of the address">
         <SelectItem value="CONFIRMED" text="Confirmed" />
         <SelectItem value="PENDING" text="Not confirmed yet" />
       </Select>
