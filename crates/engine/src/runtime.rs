@@ -3,10 +3,19 @@
 //! Discovery, public keys, client credentials and introspection read no row: they live on [`crate::tenant::TenantState`].
 //! Signing and hashing stay outside of transactions.
 
+mod anonymous;
+mod attributes;
+pub mod authorization;
 mod bearer;
 mod claims;
 mod client;
+mod code;
+mod directory;
+mod mapping;
+mod person;
 mod public;
+mod renewal;
+mod revocation;
 mod throttle;
 mod token;
 
@@ -16,6 +25,9 @@ pub(crate) use throttle::Throttle;
 use vestibule_wire::parameters::ParameterError;
 
 use crate::{Error, Kind};
+
+/// Seconds that the longest-lived signed token lives: an anonymous one, 90 days.
+const LONGEST_LIFE: i64 = 7_776_000;
 
 /// Wrong credentials, a used code, a bad refresh token (RFC 6749 section 5.2).
 fn invalid_grant(public: impl Into<String>) -> Error {

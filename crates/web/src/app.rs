@@ -12,7 +12,7 @@ use axum::{
 use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
 use vestibule_engine::Engine;
 
-use crate::{console, error, metrics::Metrics, route};
+use crate::{console, error, metrics::Metrics, pages::Pages, route};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct App {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Pages for people who sign in.
+    pub pages: Arc<Pages>,
 }
 
 impl App {
@@ -32,6 +34,7 @@ impl App {
             engine,
             limits,
             metrics: Arc::new(Metrics::new()),
+            pages: Arc::new(Pages::new()),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod iam;
 mod management;
 mod oauth;
+mod page;
 mod scim;
 
 use axum::{
@@ -17,6 +18,7 @@ pub use iam::IamError;
 pub(crate) use iam::trace;
 pub use management::ManagementError;
 pub use oauth::OauthError;
+pub(crate) use page::error_page;
 pub use scim::ScimError;
 
 /// The status of a kind of error.

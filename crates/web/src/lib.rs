@@ -10,6 +10,7 @@ pub mod management;
 pub mod metrics;
 pub mod openapi;
 pub mod operations;
+pub mod pages;
 pub mod platform;
 pub mod route;
 pub mod runtime;

@@ -2,15 +2,23 @@
 
 mod cors;
 mod discovery;
+mod people;
 mod request;
+mod sign_in;
 mod tokens;
+mod visitor;
 
 use crate::route::Route;
 
 /// Its routes.
 pub fn routes() -> Vec<Route> {
-    [discovery::routes(), tokens::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        discovery::routes(),
+        sign_in::routes(),
+        tokens::routes(),
+        people::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

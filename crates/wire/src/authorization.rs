@@ -42,6 +42,9 @@ pub struct AuthorizationRequest {
     pub prompt: Option<String>,
     /// Filled into the form.
     pub login_hint: Option<String>,
+    /// An access token that the application holds: an anonymous one becomes the user's.
+    #[serde(skip)]
+    pub anonymous_token: Option<String>,
 }
 
 /// The request cannot even be answered to the application: a page says so.
@@ -72,6 +75,7 @@ impl AuthorizationRequest {
             },
             prompt: own("prompt"),
             login_hint: own("login_hint"),
+            anonymous_token: own("appid_access_token"),
         })
     }
 }

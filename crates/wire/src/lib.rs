@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod client;
 pub mod discovery;
+pub mod language;
 pub mod parameters;
 pub mod redirect;
 pub mod token;

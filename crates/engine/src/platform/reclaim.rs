@@ -145,6 +145,7 @@ impl Engine {
                 Ok(platform.delete_expired_platform_refresh(now)?)
             })
             .await?;
+        self.purge_expired().await?;
         self.destroy_expired_instances().await?;
         Ok(())
     }

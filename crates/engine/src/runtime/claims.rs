@@ -3,12 +3,24 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use vestibule_model::{
+    family::tokens::TokensConfig,
     id::{ClientId, GrantId},
+    profile::ANONYMOUS,
     role::Role,
     time::Timestamp,
 };
 
+use super::{
+    mapping::{self, Target},
+    person::Person,
+};
 use crate::{Engine, Error, Result, tenant::TenantState};
+
+/// Scopes of everybody who signs in (contract/runtime.md section 6.5).
+const SCOPES: &str =
+    "openid appid_default appid_readprofile appid_readuserattr appid_writeuserattr";
+/// The scope of everybody who said who they are.
+const AUTHENTICATED: &str = "appid_authenticated";
 
 /// `amr` of tokens that speak for an application itself.
 const CLIENT: &str = "appid_client_credentials";
@@ -36,6 +48,13 @@ struct Header<'a> {
     ver: u8,
 }
 
+/// Both tokens of a person.
+pub(super) struct PersonTokens {
+    pub(super) access: String,
+    pub(super) identity: String,
+    pub(super) scope: String,
+}
+
 impl Engine {
     /// An access token that speaks for an application itself.
     pub(super) fn sign_client_token(&self, issue: &Issue<'_>, scope: &str) -> Result<String> {
@@ -43,6 +62,56 @@ impl Engine {
         let mut claims = self.registered_claims(issue, &client, CLIENT);
         claims.insert("scope".into(), scope.into());
         self.sign(issue.state, &claims)
+    }
+
+    /// Access and identity token of a person, and the scope of the former.
+    pub(super) fn sign_person_tokens(
+        &self,
+        issue: &Issue<'_>,
+        person: &Person,
+        nonce: Option<&str>,
+    ) -> Result<PersonTokens> {
+        let config = issue.state.config.get::<TokensConfig>();
+        let subject = person.profile.id.to_string();
+        let mut access = self.registered_claims(issue, &subject, &person.provider);
+        access.insert("scope".into(), scope_of(issue, person).into());
+        if let Some(verified) = person.email_verified() {
+            access.insert("email_verified".into(), verified.into());
+        }
+        mapping::apply(
+            &config.access_token_claims,
+            Target::Access,
+            issue.state,
+            person,
+            &mut access,
+        );
+        let mut identity = self.registered_claims(issue, &subject, &person.provider);
+        identity.extend(person.normalized());
+        if let Some(verified) = person.email_verified() {
+            identity.insert("email_verified".into(), verified.into());
+        }
+        if person.provider != ANONYMOUS {
+            identity.insert("identities".into(), person.identities());
+        }
+        if let Some(nonce) = nonce {
+            identity.insert("nonce".into(), nonce.into());
+        }
+        mapping::apply(
+            &config.id_token_claims,
+            Target::Identity,
+            issue.state,
+            person,
+            &mut identity,
+        );
+        Ok(PersonTokens {
+            access: self.sign(issue.state, &access)?,
+            identity: self.sign(issue.state, &identity)?,
+            scope: access
+                .get("scope")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        })
     }
 
     pub(super) fn sign(&self, state: &TenantState, claims: &Map<String, Value>) -> Result<String> {
@@ -89,6 +158,25 @@ impl Engine {
             vestibule_crypto::random::token(self.random(), 9)
         )
     }
+}
+
+fn scope_of(issue: &Issue<'_>, person: &Person) -> String {
+    let mut scope = String::from(SCOPES);
+    let mut add = |one: &str| {
+        scope.push(' ');
+        scope.push_str(one);
+    };
+    if person.provider != ANONYMOUS {
+        add(AUTHENTICATED);
+    }
+    let roles = person
+        .roles
+        .iter()
+        .filter_map(|role| issue.state.roles.get(role));
+    for one in role_scopes(roles, issue.client) {
+        add(one);
+    }
+    scope
 }
 
 /// The scopes that these roles hold of one application, each once.

@@ -1,11 +1,24 @@
 //! The token endpoint (contract/runtime.md section 4.2).
 
-use vestibule_model::{application::ApplicationType, family::tokens::TokensConfig, id::GrantId};
+use vestibule_crypto::token::{PlainToken, TokenHash};
+use vestibule_model::{
+    application::ApplicationType,
+    family::tokens::TokensConfig,
+    id::{ClientId, GrantId},
+    profile::ANONYMOUS,
+    time::Timestamp,
+};
+use vestibule_store::{
+    runtime::{Grant, RefreshToken},
+    scope::Tenant,
+};
 use vestibule_wire::token::TokenAnswer;
 
 use super::{
     ClientRequest,
     claims::{Issue, role_scopes},
+    directory::Login,
+    person::Person,
 };
 use crate::{
     Engine, Error, Kind, Result,
@@ -24,12 +37,15 @@ impl Engine {
         let grant = required(request, "grant_type")?;
         let browser = application.application.kind == ApplicationType::SinglePageApp;
         match grant {
-            "client_credentials" if !browser => self.client_tokens(&state, application),
-            "client_credentials" => Err(Error::new(
+            "authorization_code" => self.redeem_code(&state, application, request).await,
+            "password" | "client_credentials" | "refresh_token" if browser => Err(Error::new(
                 Kind::Invalid,
                 "unauthorized_client",
-                "A single-page application has no credentials of its own.",
+                "A single-page application can use authorization codes only.",
             )),
+            "client_credentials" => self.client_tokens(&state, application),
+            "password" => self.password_tokens(&state, application, request).await,
+            "refresh_token" => self.renew(&state, application, request).await,
             _ => Err(Error::new(
                 Kind::Invalid,
                 "unsupported_grant_type",
@@ -44,11 +60,13 @@ impl Engine {
         state: &TenantState,
         application: &ApplicationState,
     ) -> Result<TokenAnswer> {
-        let issue = self.issue(
+        let issue = Issue {
             state,
-            application,
-            GrantId::from_random_bytes(self.random_id()),
-        );
+            client: application.application.client_id,
+            grant: GrantId::from_random_bytes(self.random_id()),
+            now: self.now(),
+            seconds: state.config.get::<TokensConfig>().access.expires_in,
+        };
         let roles = application
             .roles
             .iter()
@@ -68,20 +86,157 @@ impl Engine {
         })
     }
 
-    /// What tokens issued now to an application have in common.
-    pub(super) fn issue<'a>(
+    async fn password_tokens(
         &self,
-        state: &'a TenantState,
+        state: &TenantState,
         application: &ApplicationState,
-        grant: GrantId,
-    ) -> Issue<'a> {
-        Issue {
+        request: &ClientRequest<'_>,
+    ) -> Result<TokenAnswer> {
+        let login = Login {
+            name: required(request, "username")?,
+            password: required(request, "password")?,
+            from: request.from,
+            anonymous: self.anonymous_of(state, request.form.get("appid_access_token")),
+        };
+        let person = self.sign_in(state, login).await?;
+        let grant = GrantId::from_random_bytes(self.random_id());
+        let refresh = self.new_refresh(state, application, &person.provider);
+        let kept = refresh.as_ref().map(Refresh::stored);
+        if let Some(kept) = kept {
+            let opened = OpenedGrant {
+                id: grant,
+                client: application.application.client_id,
+                provider: person.provider.clone(),
+                now: self.now(),
+            };
+            let profile = person.profile.id;
+            self.store()
+                .write::<_, Error>(state.id, move |t| opened.keep(t, profile, &kept))
+                .await?;
+        }
+        let client = application.application.client_id;
+        self.answer(state, (client, grant), &person, (None, refresh))
+    }
+
+    /// Signs both tokens of a person. Called after the transaction.
+    pub(super) fn answer(
+        &self,
+        state: &TenantState,
+        (client, grant): (ClientId, GrantId),
+        person: &Person,
+        (nonce, refresh): (Option<&str>, Option<Refresh>),
+    ) -> Result<TokenAnswer> {
+        let config = state.config.get::<TokensConfig>();
+        let issue = Issue {
             state,
-            client: application.application.client_id,
+            client,
             grant,
             now: self.now(),
-            seconds: state.config.get::<TokensConfig>().access.expires_in,
+            seconds: if person.provider == ANONYMOUS {
+                config.anonymous_access.expires_in
+            } else {
+                config.access.expires_in
+            },
+        };
+        let tokens = self.sign_person_tokens(&issue, person, nonce)?;
+        Ok(TokenAnswer {
+            access_token: tokens.access,
+            id_token: Some(tokens.identity),
+            refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
+            token_type: "Bearer",
+            expires_in: issue.seconds,
+            scope: Some(tokens.scope),
+        })
+    }
+
+    /// A refresh token, if the instance issues them to this application for this sort of sign-in.
+    pub(super) fn new_refresh(
+        &self,
+        state: &TenantState,
+        application: &ApplicationState,
+        provider: &str,
+    ) -> Option<Refresh> {
+        let config = state.config.get::<TokensConfig>();
+        let keeps_secrets = application.application.kind == ApplicationType::RegularWebApp;
+        (config.refresh.enabled && keeps_secrets && provider != ANONYMOUS).then(|| Refresh {
+            token: PlainToken::generate(self.random()),
+            expires_at: self.now().plus_seconds(config.refresh.expires_in),
+        })
+    }
+}
+
+/// A new refresh token.
+pub(super) struct Refresh {
+    token: PlainToken,
+    expires_at: Timestamp,
+}
+
+/// What is kept of a refresh token.
+pub(super) struct StoredRefresh {
+    hash: TokenHash,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Refresh {
+    pub(super) fn stored(&self) -> StoredRefresh {
+        StoredRefresh {
+            hash: self.token.hash(),
+            expires_at: self.expires_at,
         }
+    }
+}
+
+impl StoredRefresh {
+    /// Keeps the token's hash.
+    pub(super) fn keep(
+        &self,
+        t: &mut Tenant<'_, '_>,
+        (grant, client): (GrantId, ClientId),
+        person: &Person,
+        now: Timestamp,
+    ) -> Result<()> {
+        let token = RefreshToken {
+            grant,
+            client,
+            profile: person.profile.id,
+            expires_at: self.expires_at,
+        };
+        Ok(t.insert_refresh_token(self.hash.as_str(), &token, now)?)
+    }
+}
+
+/// A sign-in from which refresh tokens descend.
+pub(super) struct OpenedGrant {
+    pub(super) id: GrantId,
+    pub(super) client: ClientId,
+    pub(super) provider: String,
+    pub(super) now: Timestamp,
+}
+
+impl OpenedGrant {
+    /// Keeps the grant and its first refresh token.
+    pub(super) fn keep(
+        &self,
+        t: &mut Tenant<'_, '_>,
+        profile: vestibule_model::id::ProfileId,
+        refresh: &StoredRefresh,
+    ) -> Result<()> {
+        t.insert_grant(&Grant {
+            id: self.id,
+            client: self.client,
+            profile,
+            body: self.provider.clone(),
+            created_at: self.now,
+            expires_at: refresh.expires_at,
+            revoked_at: None,
+        })?;
+        let token = RefreshToken {
+            grant: self.id,
+            client: self.client,
+            profile,
+            expires_at: refresh.expires_at,
+        };
+        Ok(t.insert_refresh_token(refresh.hash.as_str(), &token, self.now)?)
     }
 }
 

@@ -1,6 +1,6 @@
-//! The calls of applications that authenticate themselves: token, introspection.
+//! The calls of applications that authenticate themselves: token, introspection, revocation.
 
-use axum::{Json, extract::State, routing::post};
+use axum::{Json, extract::State, http::StatusCode, routing::post};
 use schemars::JsonSchema;
 use vestibule_wire::token::{Introspection, TokenAnswer};
 
@@ -69,6 +69,13 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Whether a token is good now.")
         .takes_as::<TokenToExamine>(FORM)
         .answers::<Introspection>(200),
+        Route::new("post", "/oauth/v4/{tenantId}/revoke", "revoke", || {
+            post(revoke)
+        })
+        .guard(Guard::Client)
+        .summary("Ends a token; an unknown one is no error.")
+        .takes_as::<TokenToExamine>(FORM)
+        .answers_nothing(200),
     ]
 }
 
@@ -81,4 +88,9 @@ async fn introspect(
     call: ClientCall,
 ) -> Result<Json<Introspection>, OauthError> {
     Ok(Json(app.engine.introspect(&call.request()).await?))
+}
+
+async fn revoke(State(app): State<App>, call: ClientCall) -> Result<StatusCode, OauthError> {
+    app.engine.revoke_token(&call.request()).await?;
+    Ok(StatusCode::OK)
 }

@@ -1,0 +1,189 @@
+//! Authorization codes: 256 random bits, kept as a hash, bound to application, redirect URI and PKCE challenge, good once for five
+//! minutes. Who shows one twice ends what the first showing gave (RFC 6749 section 4.1.2).
+
+use serde::{Deserialize, Serialize};
+use vestibule_crypto::{
+    pkce,
+    token::{PlainToken, TokenHash},
+};
+use vestibule_model::{
+    attributes::Attributes,
+    id::{ClientId, GrantId, ProfileId},
+    object::RawObject,
+    profile::{ANONYMOUS, Profile, ProfileKind},
+    time::Timestamp,
+};
+use vestibule_store::{
+    runtime::{AuthCode, Redeemed},
+    scope::Tenant,
+    snapshot::RevocationKind,
+};
+use vestibule_wire::{authorization::AuthorizationRequest, token::TokenAnswer};
+
+use super::{
+    ClientRequest, invalid_grant,
+    person::Person,
+    token::{OpenedGrant, required},
+};
+use crate::{
+    Engine, Error, Result,
+    tenant::{ApplicationState, TenantState},
+};
+
+/// Seconds that a code is good for.
+const CODE_SECONDS: i64 = 300;
+
+/// What a code is bound to.
+#[derive(Serialize, Deserialize)]
+struct Bound {
+    profile: ProfileId,
+    provider: String,
+    redirect_uri: String,
+    challenge: Option<String>,
+    nonce: Option<String>,
+    issued: Timestamp,
+}
+
+/// What showing a code led to.
+enum Showing {
+    Good(Box<(Person, Bound, GrantId)>),
+    Bad,
+    Again(GrantId),
+}
+
+impl Engine {
+    /// A code for someone who has just signed in.
+    pub(super) async fn issue_code(
+        &self,
+        state: &TenantState,
+        (client, request): (ClientId, &AuthorizationRequest),
+        (profile, grant): (ProfileId, GrantId),
+        provider: &str,
+    ) -> Result<PlainToken> {
+        let now = self.now();
+        let body = Bound {
+            profile,
+            provider: provider.to_owned(),
+            redirect_uri: request.redirect_uri.clone(),
+            challenge: request.code_challenge.clone(),
+            nonce: request.nonce.clone(),
+            issued: now,
+        };
+        let code = PlainToken::generate(self.random());
+        let row = AuthCode {
+            grant,
+            client,
+            body: serde_json::to_string(&body).map_err(Error::internal)?,
+            expires_at: now.plus_seconds(CODE_SECONDS),
+        };
+        let hash = code.hash();
+        self.store()
+            .write::<_, Error>(state.id, move |t| {
+                Ok(t.insert_auth_code(hash.as_str(), &row, now)?)
+            })
+            .await?;
+        Ok(code)
+    }
+
+    /// Tokens for a code. A code that is shown is used up, whatever is wrong with the request.
+    pub(super) async fn redeem_code(
+        &self,
+        state: &TenantState,
+        application: &ApplicationState,
+        request: &ClientRequest<'_>,
+    ) -> Result<TokenAnswer> {
+        let hash = TokenHash::of(required(request, "code")?);
+        let redirect_uri = required(request, "redirect_uri")?.to_owned();
+        let verifier = request.form.get("code_verifier").map(str::to_owned);
+        let client = application.application.client_id;
+        let refresh = self.new_refresh(state, application, "");
+        let (kept, now) = (refresh.as_ref().map(|refresh| refresh.stored()), self.now());
+        let showing = self
+            .store()
+            .write::<_, Error>(state.id, move |t| {
+                let code = match t.redeem_auth_code(hash.as_str(), now)? {
+                    Redeemed::Now(code) => code,
+                    Redeemed::Before(code) => return Ok(Showing::Again(code.grant)),
+                    Redeemed::Unknown => return Ok(Showing::Bad),
+                };
+                let bound: Bound = serde_json::from_str(&code.body).map_err(Error::internal)?;
+                let good = code.client == client
+                    && code.expires_at > now
+                    && bound.redirect_uri == redirect_uri
+                    && bound.answered_by(verifier.as_deref());
+                if !good {
+                    return Ok(Showing::Bad);
+                }
+                let Some(person) = bound.person(t, now)? else {
+                    return Ok(Showing::Bad);
+                };
+                if let Some(kept) = kept.filter(|_| bound.provider != ANONYMOUS) {
+                    let opened = OpenedGrant {
+                        id: code.grant,
+                        client,
+                        provider: bound.provider.clone(),
+                        now,
+                    };
+                    opened.keep(t, person.profile.id, &kept)?;
+                }
+                Ok(Showing::Good(Box::new((person, bound, code.grant))))
+            })
+            .await?;
+        match showing {
+            Showing::Good(good) => {
+                let (person, bound, grant) = *good;
+                let revoked = state
+                    .revocations
+                    .get(&(RevocationKind::Profile, person.profile.id.to_string()));
+                if revoked.is_some_and(|before| bound.issued <= *before) {
+                    return Err(refused());
+                }
+                self.still_welcome(state, &person)?;
+                let refresh = refresh.filter(|_| bound.provider != ANONYMOUS);
+                let extras = (bound.nonce.as_deref(), refresh);
+                self.answer(state, (client, grant), &person, extras)
+            }
+            Showing::Again(grant) => {
+                self.end_grant(state.id, grant).await?;
+                Err(refused())
+            }
+            Showing::Bad => Err(refused()),
+        }
+    }
+}
+
+impl Bound {
+    /// Whether the verifier answers the challenge. A verifier without a challenge is a sign of a stripped request (RFC 9700
+    /// section 4.8.2).
+    fn answered_by(&self, verifier: Option<&str>) -> bool {
+        match (&self.challenge, verifier) {
+            (Some(challenge), Some(verifier)) => pkce::verify_s256(verifier, challenge),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Who signed in. An anonymous profile is made only now, so that a request without consequence leaves nothing behind.
+    fn person(&self, t: &mut Tenant<'_, '_>, now: Timestamp) -> Result<Option<Person>> {
+        let found = Person::find(t, self.profile, &self.provider)?;
+        if found.is_some() || self.provider != ANONYMOUS {
+            return Ok(found);
+        }
+        let profile = Profile {
+            id: self.profile,
+            kind: ProfileKind::Anonymous,
+            name: None,
+            email: None,
+            body: RawObject::default(),
+            attributes: Attributes::default(),
+            created_at: now,
+            modified_at: now,
+        };
+        t.insert_profile(&profile)?;
+        Person::of(t, profile, &self.provider).map(Some)
+    }
+}
+
+fn refused() -> Error {
+    invalid_grant("The authorization code is not valid.")
+}

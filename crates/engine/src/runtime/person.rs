@@ -1,0 +1,135 @@
+//! Someone who signed in, with all that tokens and user info say of them.
+
+use serde_json::{Map, Value, json};
+use vestibule_model::{
+    directory::{DirectoryUser, UserStatus},
+    id::{DirectoryUserId, ProfileId, RoleId},
+    profile::{CLOUD_DIRECTORY, Identity, Profile},
+};
+use vestibule_store::scope::Tenant;
+
+use crate::Result;
+
+/// A profile in the light of the provider it signed in with.
+pub(super) struct Person {
+    pub(super) profile: Profile,
+    /// `cloud_directory`, `appid_anon`, …: the only member of `amr`.
+    pub(super) provider: String,
+    pub(super) identities: Vec<Identity>,
+    /// The directory user behind the profile, if it has one.
+    pub(super) user: Option<DirectoryUser>,
+    pub(super) roles: Vec<RoleId>,
+}
+
+impl Person {
+    /// Reads a person; `None` when the profile is gone.
+    pub(super) fn find(
+        t: &mut Tenant<'_, '_>,
+        profile: ProfileId,
+        provider: &str,
+    ) -> Result<Option<Self>> {
+        match t.find_profile(profile)? {
+            Some(profile) => Self::of(t, profile, provider).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Completes a profile.
+    pub(super) fn of(t: &mut Tenant<'_, '_>, profile: Profile, provider: &str) -> Result<Self> {
+        let identities = t.list_identities(profile.id)?;
+        let user = match identities
+            .iter()
+            .find(|identity| identity.provider == CLOUD_DIRECTORY)
+            .and_then(|identity| DirectoryUserId::parse(&identity.subject).ok())
+        {
+            Some(id) => t.find_directory_user(id)?.map(|stored| stored.user),
+            None => None,
+        };
+        Ok(Self {
+            roles: t.list_user_roles(profile.id)?,
+            provider: provider.to_owned(),
+            identities,
+            user,
+            profile,
+        })
+    }
+
+    /// Whether the directory user has verified the address; nothing for everybody else.
+    pub(super) fn email_verified(&self) -> Option<bool> {
+        if self.provider != CLOUD_DIRECTORY {
+            return None;
+        }
+        self.user
+            .as_ref()
+            .map(|user| user.status == UserStatus::Confirmed)
+    }
+
+    /// Name, address and the like, as far as they are known, in the order of OpenID Connect.
+    pub(super) fn normalized(&self) -> Map<String, Value> {
+        let mut claims = Map::new();
+        for (name, text) in [("name", &self.profile.name), ("email", &self.profile.email)] {
+            if let Some(text) = text {
+                claims.insert(name.into(), text.as_str().into());
+            }
+        }
+        for name in ["picture", "gender", "locale", "preferred_username"] {
+            if let Some(text) = self.profile.body.string(name) {
+                claims.insert(name.into(), text.into());
+            }
+        }
+        claims
+    }
+
+    /// What a provider says of the person.
+    pub(super) fn user_info(&self, provider: &str) -> Option<Value> {
+        if provider == CLOUD_DIRECTORY {
+            return self.user.as_ref().map(directory_info);
+        }
+        let identity = self
+            .identities
+            .iter()
+            .find(|identity| identity.provider == provider)?;
+        match identity.body.value("idpUserInfo") {
+            Some(info) => Some(info),
+            None => serde_json::to_value(&identity.body).ok(),
+        }
+    }
+
+    /// `provider` and `id` of each identity, as identity tokens show them.
+    pub(super) fn identities(&self) -> Value {
+        self.identities
+            .iter()
+            .map(|identity| json!({"provider": identity.provider, "id": identity.subject}))
+            .collect()
+    }
+
+    /// Each identity as user info shows it: with the provider's own words under `idpUserInfo`.
+    pub(super) fn identities_in_full(&self) -> Vec<Value> {
+        self.identities
+            .iter()
+            .map(|identity| {
+                let mut body = serde_json::to_value(&identity.body).unwrap_or_default();
+                if let (Some(object), Some(info)) =
+                    (body.as_object_mut(), self.user_info(&identity.provider))
+                    && !object.contains_key("idpUserInfo")
+                    && identity.provider == CLOUD_DIRECTORY
+                {
+                    object.insert("idpUserInfo".into(), info);
+                }
+                body
+            })
+            .collect()
+    }
+}
+
+/// The SCIM user as a provider's words.
+fn directory_info(user: &DirectoryUser) -> Value {
+    let mut info = serde_json::to_value(user.card.body()).unwrap_or_default();
+    if let Some(object) = info.as_object_mut() {
+        object.insert("id".into(), user.id.to_string().into());
+        object.insert("status".into(), user.status.name().into());
+        object.insert("active".into(), user.active.into());
+        object.insert("idpType".into(), CLOUD_DIRECTORY.into());
+    }
+    info
+}

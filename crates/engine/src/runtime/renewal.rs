@@ -1,0 +1,96 @@
+//! Refresh tokens: each works once, and who shows a used one ends the whole family (RFC 9700 section 4.14.2).
+
+use vestibule_crypto::token::TokenHash;
+use vestibule_model::{
+    family::idps::CloudDirectory,
+    id::GrantId,
+    profile::{ANONYMOUS, CLOUD_DIRECTORY},
+};
+use vestibule_store::runtime::Rotated;
+use vestibule_wire::token::TokenAnswer;
+
+use super::{ClientRequest, invalid_grant, person::Person, token::required};
+use crate::{
+    Engine, Error, Result,
+    tenant::{ApplicationState, TenantState},
+};
+
+/// What showing a refresh token led to.
+enum Renewal {
+    Renewed(Box<(Person, GrantId)>),
+    /// It had been used before.
+    Reused(GrantId),
+    Refused,
+}
+
+impl Engine {
+    /// New tokens for a refresh token, which is replaced.
+    pub(super) async fn renew(
+        &self,
+        state: &TenantState,
+        application: &ApplicationState,
+        request: &ClientRequest<'_>,
+    ) -> Result<TokenAnswer> {
+        let shown = TokenHash::of(required(request, "refresh_token")?);
+        let client = application.application.client_id;
+        let fresh = self
+            .new_refresh(state, application, CLOUD_DIRECTORY)
+            .ok_or_else(refused)?;
+        let (stored, now) = (fresh.stored(), self.now());
+        let renewal = self
+            .store()
+            .write::<_, Error>(state.id, move |t| {
+                let token = match t.rotate_refresh_token(shown.as_str(), now)? {
+                    Rotated::Now(token) => token,
+                    Rotated::Before(token) => return Ok(Renewal::Reused(token.grant)),
+                    Rotated::Unknown => return Ok(Renewal::Refused),
+                };
+                let grant = t
+                    .find_grant(token.grant)?
+                    .filter(|grant| grant.revoked_at.is_none());
+                let Some(grant) = grant else {
+                    return Ok(Renewal::Refused);
+                };
+                if token.client != client || token.expires_at <= now {
+                    return Ok(Renewal::Refused);
+                }
+                let Some(person) = Person::find(t, token.profile, &grant.body)? else {
+                    return Ok(Renewal::Refused);
+                };
+                stored.keep(t, (grant.id, client), &person, now)?;
+                t.extend_grant(grant.id, stored.expires_at)?;
+                Ok(Renewal::Renewed(Box::new((person, grant.id))))
+            })
+            .await?;
+        match renewal {
+            Renewal::Renewed(renewed) => {
+                let (person, grant) = *renewed;
+                self.still_welcome(state, &person)?;
+                self.answer(state, (client, grant), &person, (None, Some(fresh)))
+            }
+            Renewal::Reused(grant) => {
+                self.end_grant(state.id, grant).await?;
+                Err(refused())
+            }
+            Renewal::Refused => Err(refused()),
+        }
+    }
+
+    /// Whether someone who signed in earlier may have new tokens now.
+    pub(super) fn still_welcome(&self, state: &TenantState, person: &Person) -> Result<()> {
+        match (&person.user, person.provider.as_str()) {
+            (_, ANONYMOUS) => Ok(()),
+            (Some(user), CLOUD_DIRECTORY) => {
+                let config = state.config.get::<CloudDirectory>();
+                self.may_sign_in(&config, user)
+                    .map_err(|error| invalid_grant(error.public))
+            }
+            (None, CLOUD_DIRECTORY) => Err(refused()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refused() -> Error {
+    invalid_grant("The refresh token is not valid.")
+}

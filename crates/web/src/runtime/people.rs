@@ -1,0 +1,172 @@
+//! What the bearer of an access token may ask: user info, attributes, activity.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, request::Parts},
+    routing::{delete, get, post, put},
+};
+use serde_json::{Value, json};
+use vestibule_model::object::RawObject;
+
+use super::{cors, request::At};
+use crate::{
+    App,
+    error::{ManagementError, OauthError},
+    extract::Bearer,
+    route::{Guard, Route},
+};
+
+/// A bearer token of this plane. Servers of App ID's kind send `Bearer <access> <identity>`: the first is meant.
+struct AccessToken(String);
+
+impl FromRequestParts<App> for AccessToken {
+    type Rejection = OauthError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, OauthError> {
+        let Bearer(text) = Bearer::of(parts)?;
+        let token = text.split_whitespace().next().unwrap_or_default();
+        Ok(Self(token.to_owned()))
+    }
+}
+
+/// Calls with an access token.
+pub(super) fn routes() -> Vec<Route> {
+    let bearing = |method, path, operation, handler| {
+        Route::new(method, path, operation, handler).guard(Guard::AccessToken)
+    };
+    vec![
+        bearing("get", "/oauth/v4/{tenantId}/userinfo", "userinfo", || {
+            cors::open(get(user_info))
+        })
+        .summary("Who the bearer is.")
+        .answers::<Value>(200),
+        bearing(
+            "post",
+            "/oauth/v4/{tenantId}/userinfo",
+            "userinfo_post",
+            || cors::shared(post(user_info)),
+        )
+        .summary("Who the bearer is.")
+        .answers::<Value>(200),
+        bearing(
+            "post",
+            "/oauth/v4/{tenantId}/activity_logging",
+            "activity_logging",
+            || post(note_activity),
+        )
+        .summary("Takes note of what an application says its user did.")
+        .takes::<Value>()
+        .answers::<Value>(200),
+        bearing("get", "/api/v1/attributes", "attributes", || {
+            get(attributes)
+        })
+        .summary("All custom attributes of the bearer.")
+        .answers::<RawObject>(200),
+        bearing("delete", "/api/v1/attributes", "delete_attributes", || {
+            delete(delete_attributes)
+        })
+        .summary("Removes all custom attributes of the bearer.")
+        .answers_nothing(204),
+        bearing("get", "/api/v1/attributes/{name}", "attribute", || {
+            get(attribute)
+        })
+        .summary("One custom attribute of the bearer.")
+        .answers::<RawObject>(200),
+        bearing("put", "/api/v1/attributes/{name}", "set_attribute", || {
+            put(set_attribute)
+        })
+        .summary("Sets a custom attribute of the bearer to the text of the body.")
+        .takes::<Value>()
+        .answers::<RawObject>(200),
+        bearing(
+            "delete",
+            "/api/v1/attributes/{name}",
+            "delete_attribute",
+            || delete(delete_attribute),
+        )
+        .summary("Removes a custom attribute of the bearer.")
+        .answers_nothing(204),
+    ]
+}
+
+async fn user_info(
+    State(app): State<App>,
+    At(tenant): At,
+    AccessToken(token): AccessToken,
+) -> Result<Json<Value>, OauthError> {
+    Ok(Json(app.engine.user_info(tenant, &token).await?))
+}
+
+async fn note_activity(
+    State(app): State<App>,
+    At(tenant): At,
+    AccessToken(token): AccessToken,
+) -> Result<Json<Value>, OauthError> {
+    app.engine.note_activity(tenant, &token).await?;
+    Ok(Json(json!({})))
+}
+
+async fn attributes(
+    State(app): State<App>,
+    AccessToken(token): AccessToken,
+) -> Result<Json<RawObject>, ProfilesError> {
+    Ok(Json(app.engine.own_attributes(&token).await?))
+}
+
+async fn attribute(
+    State(app): State<App>,
+    AccessToken(token): AccessToken,
+    Path(name): Path<String>,
+) -> Result<Json<RawObject>, ProfilesError> {
+    Ok(Json(app.engine.own_attribute(&token, &name).await?))
+}
+
+async fn set_attribute(
+    State(app): State<App>,
+    AccessToken(token): AccessToken,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<RawObject>, ProfilesError> {
+    Ok(Json(
+        app.engine.set_own_attribute(&token, &name, &body).await?,
+    ))
+}
+
+async fn delete_attribute(
+    State(app): State<App>,
+    AccessToken(token): AccessToken,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ProfilesError> {
+    app.engine.delete_own_attributes(&token, Some(name)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_attributes(
+    State(app): State<App>,
+    AccessToken(token): AccessToken,
+) -> Result<StatusCode, ProfilesError> {
+    app.engine.delete_own_attributes(&token, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Errors of the Profiles API: bearer errors as OAuth has them, the rest as the management API words them.
+struct ProfilesError(vestibule_engine::Error);
+
+impl<E: Into<vestibule_engine::Error>> From<E> for ProfilesError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl axum::response::IntoResponse for ProfilesError {
+    fn into_response(self) -> axum::response::Response {
+        match self.0.kind {
+            vestibule_engine::Kind::Unauthenticated | vestibule_engine::Kind::Forbidden => {
+                OauthError(self.0).into_response()
+            }
+            _ => ManagementError(self.0).into_response(),
+        }
+    }
+}

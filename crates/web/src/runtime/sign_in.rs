@@ -1,0 +1,174 @@
+//! What people's browsers call: the authorization endpoint, the sign-in form, signing out.
+
+use axum::{
+    extract::{RawQuery, Request, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use schemars::JsonSchema;
+use vestibule_engine::{Error, runtime::authorization::FilledForm};
+use vestibule_wire::parameters::Parameters;
+
+use super::{
+    request::{At, client_address, read_form},
+    visitor::Visitor,
+};
+use crate::{
+    App,
+    error::OauthError,
+    pages::STYLE,
+    route::{Query, Route, optional, required},
+};
+
+const AUTHORIZATION: &[Query] = &[
+    required("client_id", "The application."),
+    required(
+        "redirect_uri",
+        "Where the answer goes; on the instance's list.",
+    ),
+    required("response_type", "code"),
+    optional("scope", "Scopes."),
+    optional("state", "Comes back unchanged."),
+    optional("nonce", "Comes back in the identity token."),
+    optional(
+        "code_challenge",
+        "PKCE; single-page applications must send it.",
+    ),
+    optional("code_challenge_method", "S256"),
+    optional("response_mode", "query or web_message"),
+    optional("idp", "cloud_directory or appid_anon"),
+    optional(
+        "appid_access_token",
+        "An anonymous token that becomes the user's.",
+    ),
+    optional("language", "Language of the pages."),
+    optional("prompt", "none for an answer without a page."),
+    optional("login_hint", "Filled into the form."),
+];
+
+const LOGOUT: &[Query] = &[
+    required("client_id", "The application."),
+    required("redirect_uri", "Where to go; on the instance's list."),
+];
+
+/// The sign-in form.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct Form {
+    /// What was asked for, sealed.
+    context: String,
+    /// Address or name.
+    username: String,
+    /// Password.
+    password: String,
+}
+
+/// Pages.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(
+            "get",
+            "/oauth/v4/{tenantId}/authorization",
+            "authorization",
+            || get(authorize),
+        )
+        .summary("Signs a person in for an application.")
+        .query(AUTHORIZATION)
+        .answers_text(200, "text/html"),
+        Route::new(
+            "post",
+            "/oauth/v4/{tenantId}/cloud_directory/sign_in",
+            "sign_in",
+            || post(submit),
+        )
+        .summary("The sign-in form of a directory user.")
+        .takes_as::<Form>("application/x-www-form-urlencoded")
+        .answers_text(303, "text/plain"),
+        Route::new(
+            "get",
+            "/oauth/v4/{tenantId}/cloud_directory/sso/logout",
+            "sso_logout",
+            || get(sign_out),
+        )
+        .summary("Signs a person out and goes back to the application.")
+        .query(LOGOUT)
+        .answers_text(302, "text/plain"),
+        Route::new("get", "/assets/page.css", "page_style", || get(style))
+            .summary("The style of the pages.")
+            .answers_text(200, "text/css"),
+    ]
+}
+
+async fn authorize(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = match read_query(at, query) {
+        Ok(query) => query,
+        Err(error) => return visitor.error(&app, &error),
+    };
+    let step = app
+        .engine
+        .authorize(query.0, &query.1, &visitor.browser)
+        .await;
+    visitor.show(&app, step)
+}
+
+async fn submit(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let from = client_address(&parts);
+    let form = read_form(Request::from_parts(parts, body), &app).await;
+    let (tenant, form) = match (at, form) {
+        (Ok(At(tenant)), Ok(form)) => (tenant, form),
+        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
+    };
+    let filled = FilledForm {
+        tenant,
+        form: &form,
+        browser: &visitor.browser,
+        from,
+    };
+    let step = app.engine.submit(&filled).await;
+    visitor.show(&app, step)
+}
+
+async fn sign_out(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = match read_query(at, query) {
+        Ok(query) => query,
+        Err(error) => return visitor.error(&app, &error),
+    };
+    match app.engine.sign_out(query.0, &query.1).await {
+        Ok(uri) => visitor.redirect(&app, &uri),
+        Err(error) => visitor.error(&app, &error),
+    }
+}
+
+async fn style() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, STYLE)
+}
+
+fn read_query(
+    at: Result<At, OauthError>,
+    query: Option<String>,
+) -> Result<(vestibule_model::id::TenantId, Parameters), Error> {
+    let At(tenant) = at.map_err(|OauthError(error)| error)?;
+    let query = Parameters::from_form(query.unwrap_or_default().as_bytes())?;
+    Ok((tenant, query))
+}

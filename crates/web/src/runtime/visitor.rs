@@ -1,0 +1,219 @@
+//! The person in front of a browser: which language they read, and which browser it is.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use minijinja::context;
+use vestibule_engine::{
+    Error,
+    runtime::authorization::{Answer, Problem, SignInForm, Step},
+};
+use vestibule_wire::authorization::ResponseMode;
+
+use crate::{
+    App,
+    error::{error_page, status},
+    pages::{Page, Pages},
+};
+
+/// A browser, told apart from others by a cookie.
+pub(super) struct Visitor {
+    /// What the cookie says, or will say.
+    pub(super) browser: String,
+    /// Whether the cookie is to be set.
+    fresh: bool,
+    language: Option<String>,
+    accepted: Option<String>,
+    /// Whether the request was a form: the answer to one is fetched with GET (RFC 9110 section 15.4.4).
+    posted: bool,
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let name = cookie_name(app);
+        let known = cookies(&parts.headers)
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned())
+            .filter(|value| value.len() == 22 && value.bytes().all(is_token));
+        let asked = parts.uri.query().and_then(|query| {
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == "language" || name == "ui_locales")
+                .map(|(_, value)| value.into_owned())
+        });
+        Ok(Self {
+            fresh: known.is_none(),
+            browser: known.unwrap_or_else(|| app.engine.unguessable()),
+            language: asked,
+            accepted: parts
+                .headers
+                .get(header::ACCEPT_LANGUAGE)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+            posted: parts.method == axum::http::Method::POST,
+        })
+    }
+}
+
+impl Visitor {
+    /// Shows what comes next.
+    pub(super) fn show(&self, app: &App, step: Result<Step, Error>) -> Response {
+        match step {
+            Ok(Step::Ask(form)) => self.form(app, &form),
+            Ok(Step::Answer(answer)) => match answer.mode {
+                ResponseMode::Query => self.redirect(app, &answer.location()),
+                ResponseMode::WebMessage => self.message(app, &answer),
+            },
+            Err(error) => self.error(app, &error),
+        }
+    }
+
+    /// A page that says what is wrong.
+    pub(super) fn error(&self, app: &App, error: &Error) -> Response {
+        error_page(&app.pages, error, self.reads(None))
+    }
+
+    /// A redirect whose body is what App ID's iOS SDK reads: the URI, unescaped, and nothing after it (contract/runtime.md
+    /// section 4.1).
+    pub(super) fn redirect(&self, app: &App, uri: &str) -> Response {
+        let status = if self.posted {
+            StatusCode::SEE_OTHER
+        } else {
+            StatusCode::FOUND
+        };
+        match HeaderValue::from_str(uri) {
+            Ok(location) => (
+                status,
+                [(header::LOCATION, location)],
+                format!("Found. Redirecting to {uri}"),
+            )
+                .into_response(),
+            Err(_) => self.error(app, &Error::invalid("The redirect URI is not ASCII.")),
+        }
+    }
+
+    fn form(&self, app: &App, form: &SignInForm) -> Response {
+        let mut response = app.pages.render(Page {
+            template: "sign-in",
+            status: form.problem.map_or(StatusCode::OK, status_of),
+            language: self.reads(form.language.as_deref()),
+            content: context! {
+                action => format!("/oauth/v4/{}/cloud_directory/sign_in", form.tenant),
+                context => form.context.as_str(),
+                application => form.application.as_str(),
+                by_email => form.by_email,
+                login => form.login.as_str(),
+                problem => form.problem.map(name_of),
+            },
+            // Chromium also applies form-action to where the answer to the form leads.
+            policy: &format!("form-action 'self' {}; frame-ancestors 'none'", form.origin),
+        });
+        if form.problem == Some(Problem::TooOften) {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        }
+        if self.fresh {
+            let secure = if is_secure(app) { "; Secure" } else { "" };
+            let cookie = format!(
+                "{}={}; Path=/; HttpOnly; SameSite=Lax{secure}",
+                cookie_name(app),
+                self.browser
+            );
+            if let Ok(value) = HeaderValue::from_str(&cookie) {
+                response.headers_mut().insert(header::SET_COOKIE, value);
+            }
+        }
+        response
+    }
+
+    fn message(&self, app: &App, answer: &Answer) -> Response {
+        let nonce = app.engine.unguessable();
+        let origin = answer.origin();
+        let mut data = serde_json::Map::new();
+        data.insert("type".into(), "authorization_response".into());
+        for (name, value) in &answer.members {
+            data.insert((*name).into(), value.as_str().into());
+        }
+        app.pages.render(Page {
+            template: "message",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! {
+                data => script_json(&data.into()),
+                origin => script_json(&origin.as_str().into()),
+                nonce => nonce.as_str(),
+            },
+            policy: &format!("script-src 'nonce-{nonce}'; frame-ancestors {origin}"),
+        })
+    }
+
+    fn reads(&self, asked: Option<&str>) -> &'static str {
+        Pages::language(asked.or(self.language.as_deref()), self.accepted.as_deref())
+    }
+}
+
+/// JSON that is also a JavaScript expression and ends no script element.
+fn script_json(value: &serde_json::Value) -> minijinja::Value {
+    let text = value
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
+    minijinja::Value::from_safe_string(text)
+}
+
+fn status_of(problem: Problem) -> StatusCode {
+    use vestibule_engine::Kind;
+    match problem {
+        Problem::Stale => StatusCode::OK,
+        Problem::Incomplete | Problem::Wrong => StatusCode::BAD_REQUEST,
+        Problem::Disabled | Problem::Locked | Problem::Unverified => StatusCode::FORBIDDEN,
+        Problem::TooOften => status(Kind::Throttled(60)),
+        Problem::Busy => status(Kind::Unavailable(1)),
+    }
+}
+
+fn name_of(problem: Problem) -> &'static str {
+    match problem {
+        Problem::Incomplete => "incomplete",
+        Problem::Wrong => "wrong",
+        Problem::TooOften => "too_often",
+        Problem::Disabled => "disabled",
+        Problem::Locked => "locked",
+        Problem::Unverified => "unverified",
+        Problem::Busy => "busy",
+        Problem::Stale => "stale",
+    }
+}
+
+/// Browsers send a `__Host-` cookie only where it was set: no neighbouring host can plant one.
+fn cookie_name(app: &App) -> &'static str {
+    if is_secure(app) {
+        "__Host-vestibule-browser"
+    } else {
+        "vestibule-browser"
+    }
+}
+
+fn is_secure(app: &App) -> bool {
+    app.engine.settings().public_url.starts_with("https://")
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+}
+
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+}
