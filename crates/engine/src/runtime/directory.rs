@@ -12,7 +12,6 @@ use vestibule_model::{
         cloud_directory::{AccessMode, IdentityField},
     },
     id::{DirectoryUserId, ProfileId, TenantId},
-    object::RawObject,
     profile::CLOUD_DIRECTORY,
 };
 use vestibule_store::directory::StoredUser;
@@ -20,9 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{anonymous::Anonymous, invalid_grant, person::Person};
 use crate::{
-    Engine, Error, Kind, Result,
-    profile::{SignIn, claim_profile},
-    tenant::TenantState,
+    Engine, Error, Kind, Result, directory::sign_in_of, profile::claim_profile, tenant::TenantState,
 };
 
 /// Someone who says who they are.
@@ -69,7 +66,7 @@ impl Engine {
             .ok_or_else(wrong_credentials)?;
         attempt.succeeded();
         self.may_sign_in(&config, &user)?;
-        let sign_in = sign_in(&user);
+        let sign_in = sign_in_of(state.id, &user);
         let (now, fresh) = (self.now(), self.random_id());
         let anonymous = login.anonymous;
         let person = self
@@ -197,33 +194,6 @@ impl Engine {
                 Ok(())
             })
             .await
-    }
-}
-
-/// What the directory says of a user who signs in.
-fn sign_in(user: &DirectoryUser) -> SignIn {
-    let card = &user.card;
-    let mut claims = RawObject::default();
-    if let Some(locale) = card.body().string("locale") {
-        claims.set_value("locale", &locale.into());
-    }
-    if let Some(photos) = card.body().value("photos")
-        && let Some(picture) = photos.get(0).and_then(|photo| photo.get("value"))
-        && picture.is_string()
-    {
-        claims.set_value("picture", picture);
-    }
-    if let Some(name) = card.user_name() {
-        claims.set_value("preferred_username", &name.into());
-    }
-    SignIn {
-        provider: CLOUD_DIRECTORY.to_owned(),
-        subject: user.id.to_string(),
-        name: Some(card.display_name()),
-        email: Some(card.email().as_str().to_owned()),
-        email_verified: user.status == UserStatus::Confirmed,
-        claims,
-        user_info: None,
     }
 }
 

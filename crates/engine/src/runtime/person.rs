@@ -3,15 +3,16 @@
 use serde_json::{Map, Value, json};
 use vestibule_model::{
     directory::{DirectoryUser, UserStatus},
-    id::{DirectoryUserId, ProfileId, RoleId},
+    id::{DirectoryUserId, ProfileId, RoleId, TenantId},
     profile::{CLOUD_DIRECTORY, Identity, Profile},
 };
 use vestibule_store::scope::Tenant;
 
-use crate::Result;
+use crate::{Result, directory::sign_in_of};
 
 /// A profile in the light of the provider it signed in with.
 pub(super) struct Person {
+    tenant: TenantId,
     pub(super) profile: Profile,
     /// `cloud_directory`, `appid_anon`, …: the only member of `amr`.
     pub(super) provider: String,
@@ -46,6 +47,7 @@ impl Person {
             None => None,
         };
         Ok(Self {
+            tenant: t.id(),
             roles: t.list_user_roles(profile.id)?,
             provider: provider.to_owned(),
             identities,
@@ -83,7 +85,9 @@ impl Person {
     /// What a provider says of the person.
     pub(super) fn user_info(&self, provider: &str) -> Option<Value> {
         if provider == CLOUD_DIRECTORY {
-            return self.user.as_ref().map(directory_info);
+            let user = self.user.as_ref()?;
+            let info = sign_in_of(self.tenant, user).user_info?;
+            return serde_json::to_value(info).ok();
         }
         let identity = self
             .identities
@@ -109,10 +113,10 @@ impl Person {
             .iter()
             .map(|identity| {
                 let mut body = serde_json::to_value(&identity.body).unwrap_or_default();
-                if let (Some(object), Some(info)) =
-                    (body.as_object_mut(), self.user_info(&identity.provider))
-                    && !object.contains_key("idpUserInfo")
-                    && identity.provider == CLOUD_DIRECTORY
+                // The directory is our own: say what it says now, not what it said at the last sign-in.
+                if identity.provider == CLOUD_DIRECTORY
+                    && let (Some(object), Some(info)) =
+                        (body.as_object_mut(), self.user_info(CLOUD_DIRECTORY))
                 {
                     object.insert("idpUserInfo".into(), info);
                 }
@@ -120,16 +124,4 @@ impl Person {
             })
             .collect()
     }
-}
-
-/// The SCIM user as a provider's words.
-fn directory_info(user: &DirectoryUser) -> Value {
-    let mut info = serde_json::to_value(user.card.body()).unwrap_or_default();
-    if let Some(object) = info.as_object_mut() {
-        object.insert("id".into(), user.id.to_string().into());
-        object.insert("status".into(), user.status.name().into());
-        object.insert("active".into(), user.active.into());
-        object.insert("idpType".into(), CLOUD_DIRECTORY.into());
-    }
-    info
 }
