@@ -16,6 +16,14 @@ from ibm_platform_services import (
 )
 
 
+URL = os.environ.get("VESTIBULE_URL", "").rstrip("/")
+
+
+def client(service, api_key=None):
+    """A client of the service, signed in with an API key (the administrator's, when none is given)."""
+    return Server(URL).client(service, api_key or os.environ["VESTIBULE_API_KEY"])
+
+
 class Server:
     """The server under test, and clients of it for any API key."""
 
@@ -73,6 +81,31 @@ def policies(server, admin_key):
 def admin(identity, admin_key):
     """The Administrator's own API key as the server describes it: account_id and iam_id are in it."""
     return identity.get_api_keys_details(iam_api_key=admin_key).get_result()
+
+
+@pytest.fixture(scope="session")
+def resources(controller):
+    return controller
+
+
+@pytest.fixture(scope="session")
+def me(admin):
+    return admin
+
+
+@pytest.fixture
+def name(unique):
+    return unique("name")
+
+
+@pytest.fixture
+def instance(make_instance, name):
+    return make_instance(name)
+
+
+@pytest.fixture
+def service_id(make_service_id):
+    return make_service_id()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ fn page<T>(mut rows: Vec<T>, count: u32, at: impl Fn(&T) -> (Timestamp, String))
     let next = rows
         .last()
         .filter(|_| more)
-        .map(|row| at(row))
+        .map(&at)
         .map(|(time, id)| PageStart::text(time, &id));
     Page { rows, next }
 }

@@ -145,12 +145,7 @@ impl Engine {
             api_key_id: text("apikey_id").ok_or_else(refused)?,
         };
         let standing = self.standing(&caller).await?;
-        if standing.exists
-            && standing
-                .live_keys
-                .iter()
-                .any(|key| *key == caller.api_key_id)
-        {
+        if standing.exists && standing.live_keys.contains(&caller.api_key_id) {
             Ok(caller)
         } else {
             Err(refused())
