@@ -27,7 +27,7 @@ fn ranked(header: &str) -> Vec<String> {
             let weight: f32 = weight.trim().strip_prefix("q=")?.trim().parse().ok()?;
             let tag = normalize(tag);
             let usable = weight > 0.0 && weight <= 1.0 && !tag.is_empty() && tag != "*";
-            usable.then(|| ((weight * 1000.0) as u32, tag))
+            usable.then_some(((weight * 1000.0) as u32, tag))
         })
         .collect();
     tags.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));

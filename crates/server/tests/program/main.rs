@@ -1,5 +1,7 @@
 //! The built program as its users run it: started, killed, started again.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic here is a failed test")]
+
 mod crash;
 mod process;
 mod start;
