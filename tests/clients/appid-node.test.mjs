@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import express from 'express';
 import session from 'express-session';
 import passport from 'passport';
-import { PASSWORD, Person, adminToken, allowRedirects, apiKey, call, enableRefresh, makeApplication, makeInstance, makeUser, manage, passwordGrant, url } from './support.mjs';
+import { PASSWORD, Person, adminToken, allowRedirects, apiKey, browser, call, enableRefresh, makeApplication, makeInstance, makeUser, manage, passwordGrant, url } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const appid = require('ibmcloud-appid');
@@ -31,8 +31,8 @@ before(async () => {
   passport.serializeUser((who, done) => done(null, who));
   passport.deserializeUser((who, done) => done(null, who));
   const name = appid.WebAppStrategy.STRATEGY_NAME;
-  web.get('/login', passport.authenticate(name, { successRedirect: '/me', forceLogin: true }));
-  web.get('/callback', passport.authenticate(name, { failureRedirect: '/failed' }));
+  web.get('/login', passport.authenticate(name, { successRedirect: '/me', forceLogin: true, keepSessionInfo: true }));
+  web.get('/callback', passport.authenticate(name, { failureRedirect: '/failed', keepSessionInfo: true }));
   web.get('/failed', (_, answer) => answer.status(401).send('failed'));
   web.get('/me', (request, answer) => answer.json({ user: request.user, context: request.session[appid.WebAppStrategy.AUTH_CONTEXT] }));
   web.get('/refresh', async (request, answer) => {
@@ -40,7 +40,7 @@ before(async () => {
     await strategy.refreshTokens(request, held);
     answer.json(request.session[appid.WebAppStrategy.AUTH_CONTEXT]);
   });
-  web.post('/password', passport.authenticate(name, { successRedirect: '/me', failureRedirect: '/failed' }));
+  web.post('/password', passport.authenticate(name, { successRedirect: '/me', failureRedirect: '/failed', keepSessionInfo: true }));
   web.get('/logout', (request, answer) => { appid.WebAppStrategy.logout(request); answer.json({}); });
   web.get('/api', passport.authenticate(appid.APIStrategy.STRATEGY_NAME, { session: false }), (request, answer) => answer.json(request.appIdAuthorizationContext.accessTokenPayload));
   web.get('/api/scoped', passport.authenticate(appid.APIStrategy.STRATEGY_NAME, { session: false, scope: 'no.such.scope' }), (_, answer) => answer.json({}));
@@ -66,6 +66,32 @@ test('WebAppStrategy, code flow through the page', async () => {
   assert.equal(renewed.accessTokenPayload.sub, me.context.accessTokenPayload.sub);
   await person.go(`${site}/logout`);
   assert.equal((await (await person.go(`${site}/me`)).json()).context ?? null, null);
+});
+
+test('WebAppStrategy, code flow in Chromium', async () => {
+  const chromium = await browser();
+  try {
+    const page = await chromium.newPage();
+    await page.goto(`${site}/login`);
+    assert.ok(page.url().startsWith(`${oauthServerUrl}/authorization`), 'the sign-in page is this service\'s');
+    await page.fill('input[name=username]', 'nora@example.org');
+    await page.fill('input[name=password]', 'not the password');
+    await page.click('button[type=submit]');
+    await page.waitForSelector('[role=alert]');
+    assert.ok(page.url().startsWith(url), 'a wrong password stays on the page');
+    await page.fill('input[name=username]', 'nora@example.org');
+    await page.fill('input[name=password]', PASSWORD);
+    await page.click('button[type=submit]');
+    await page.waitForURL(`${site}/me`);
+    const me = JSON.parse(await page.textContent('body'));
+    assert.equal(me.user.email, 'nora@example.org');
+    assert.equal(me.context.accessTokenPayload.tenant, guid);
+    await page.goto(`${site}/logout`);
+    await page.goto(`${site}/me`);
+    assert.equal(JSON.parse(await page.textContent('body')).context ?? null, null);
+  } finally {
+    await chromium.close();
+  }
 });
 
 test('WebAppStrategy, password flow', async () => {
