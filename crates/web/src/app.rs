@@ -12,7 +12,7 @@ use axum::{
 use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
 use vestibule_engine::Engine;
 
-use crate::{console, error, metrics::Metrics, pages::Pages, route};
+use crate::{console, drain::drain, error, metrics::Metrics, pages::Pages, route};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -80,6 +80,7 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), error::trace))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))
+        .layer(middleware::from_fn(drain))
         .with_state(app);
     // A trailing slash means the same as none (documented calls have one); this has to happen before a route is chosen.
     Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))

@@ -4,6 +4,7 @@
 pub mod app;
 mod console;
 mod docs;
+mod drain;
 pub mod error;
 pub mod extract;
 pub mod management;

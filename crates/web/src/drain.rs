@@ -1,0 +1,96 @@
+//! Reads what a handler left of a request's body before the answer goes out. Otherwise the connection is closed under the client:
+//! one that is still sending never sees why it was refused, and one that reuses its connection finds it gone.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, BodyDataStream, HttpBody},
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::oneshot;
+
+/// At most this many bytes are read for the sake of an answer.
+const MOST: usize = 16 << 20;
+/// And for no longer than this.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The middleware. An answer to a body that was not read to its end says `Connection: close`.
+pub(crate) async fn drain(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let (give_back, left) = oneshot::channel();
+    let lent = Lent {
+        stream: Some(body.into_data_stream()),
+        give_back: Some(give_back),
+    };
+    let mut response = next
+        .run(Request::from_parts(parts, Body::from_stream(lent)))
+        .await;
+    let mut left = left;
+    if let Ok(rest) = left.try_recv()
+        && !read(rest).await
+    {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Whether the end was reached.
+async fn read(mut rest: BodyDataStream) -> bool {
+    let reading = async {
+        let mut seen = 0_usize;
+        while let Some(Ok(bytes)) = rest.next().await {
+            seen = seen.saturating_add(bytes.len());
+            if seen > MOST {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(LONGEST, reading)
+        .await
+        .unwrap_or(false)
+}
+
+/// A body that comes back when its reader drops it before the end.
+struct Lent {
+    stream: Option<BodyDataStream>,
+    give_back: Option<oneshot::Sender<BodyDataStream>>,
+}
+
+impl Stream for Lent {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = self.stream.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let polled = stream.poll_next_unpin(context);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.stream = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(stream), Some(give_back)) = (self.stream.take(), self.give_back.take()) {
+            // Nobody waits for it once the request is answered.
+            drop(give_back.send(stream));
+        }
+    }
+}
