@@ -68,6 +68,36 @@ fn page<T>(mut rows: Vec<T>, count: u32, at: impl Fn(&T) -> (Timestamp, String))
     Page { rows, next }
 }
 
+/// Most rows that are looked at for one page of a filtered list.
+const MOST_LOOKED_AT: usize = 20_000;
+
+/// A page of the rows that `shows` wants. Reads on from `start` until the page is full, there are no more rows, or
+/// [`MOST_LOOKED_AT`] were seen. `read` gets where to begin and how many rows to read.
+fn filtered_page<T>(
+    mut start: PageStart,
+    count: u32,
+    at: impl Fn(&T) -> (Timestamp, String),
+    shows: impl Fn(&T) -> bool,
+    mut read: impl FnMut(&PageStart, u32) -> Result<Vec<T>>,
+) -> Result<Page<T>> {
+    let size = |rows: u32| usize::try_from(rows).unwrap_or(usize::MAX);
+    let (mut found, mut looked_at, mut chunk) = (Vec::new(), 0, count.saturating_add(1));
+    while found.len() <= size(count) && looked_at < MOST_LOOKED_AT {
+        let rows = read(&start, chunk)?;
+        let last = rows.len() < size(chunk);
+        looked_at += rows.len();
+        if let Some((time, id)) = rows.last().map(&at) {
+            start = PageStart { time, id };
+        }
+        found.extend(rows.into_iter().filter(&shows));
+        if last {
+            break;
+        }
+        chunk = 1000;
+    }
+    Ok(page(found, count, at))
+}
+
 impl Engine {
     /// Whether the database answers.
     pub async fn check_database(&self) -> Result<()> {

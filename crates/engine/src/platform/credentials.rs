@@ -9,7 +9,7 @@ use vestibule_model::{
     privilege::{PlatformRole, ServiceRole},
 };
 
-use super::{Page, PageStart, Platform, instances::object, page};
+use super::{Page, PageStart, Platform, filtered_page, instances::object};
 use crate::{Engine, Error, Result};
 
 /// What credentials are made of.
@@ -23,6 +23,24 @@ pub struct NewCredentials {
     pub role: ServiceRole,
     /// Free parameters: a JSON object.
     pub parameters: Option<serde_json::Value>,
+}
+
+/// Which credentials a list shows.
+#[derive(Debug, Default)]
+pub struct CredentialsFilter {
+    /// Only of this instance.
+    pub instance: Option<TenantId>,
+    /// Exact GUID.
+    pub guid: Option<String>,
+    /// Exact name.
+    pub name: Option<String>,
+}
+
+impl CredentialsFilter {
+    fn shows(&self, key: &ResourceKey) -> bool {
+        self.guid.as_deref().is_none_or(|guid| guid == key.guid)
+            && self.name.as_deref().is_none_or(|name| name == key.name)
+    }
 }
 
 /// Credentials with their instance, and with the API key when they were made just now.
@@ -151,28 +169,35 @@ impl Engine {
     pub async fn list_credentials(
         &self,
         by: &Platform,
-        instance: Option<TenantId>,
+        filter: CredentialsFilter,
         start: PageStart,
         count: u32,
     ) -> Result<Page<Credentials>> {
         let account = by.caller.account_id.clone();
-        if let Some(instance) = instance {
+        if let Some(instance) = filter.instance {
             self.permit_instance(by, instance, PlatformRole::Viewer)
                 .await?;
         } else {
             Self::insist(by, PlatformRole::Viewer)?;
         }
-        let rows = self
-            .store()
+        self.store()
             .platform_read::<_, Error>(move |platform| {
-                let keys = platform.list_resource_keys(
-                    &account,
-                    instance,
-                    start.after(),
-                    count.saturating_add(1),
+                let keys = filtered_page(
+                    start,
+                    count,
+                    |key: &ResourceKey| (key.created_at, key.guid.clone()),
+                    |key| filter.shows(key),
+                    |start, rows| {
+                        Ok(platform.list_resource_keys(
+                            &account,
+                            filter.instance,
+                            start.after(),
+                            rows,
+                        )?)
+                    },
                 )?;
-                let mut rows = Vec::with_capacity(keys.len());
-                for key in keys {
+                let mut rows = Vec::with_capacity(keys.rows.len());
+                for key in keys.rows {
                     if let Some(instance) = platform.find_instance(key.instance)? {
                         rows.push(Credentials {
                             key,
@@ -181,12 +206,12 @@ impl Engine {
                         });
                     }
                 }
-                Ok(rows)
+                Ok(Page {
+                    rows,
+                    next: keys.next,
+                })
             })
-            .await?;
-        Ok(page(rows, count, |row| {
-            (row.key.created_at, row.key.guid.clone())
-        }))
+            .await
     }
 
     /// Gives credentials another name.

@@ -9,11 +9,8 @@ use vestibule_model::{
 };
 use vestibule_store::snapshot::SealedKey;
 
-use super::{Page, PageStart, Platform, page};
+use super::{MOST_LOOKED_AT, Page, PageStart, Platform, page};
 use crate::{Engine, Error, Kind, Result, tenant::key_context};
-
-/// Most rows that are looked at for one page of a filtered list.
-const MOST_LOOKED_AT: usize = 20_000;
 
 /// What an instance is made of.
 #[derive(Debug, Default)]

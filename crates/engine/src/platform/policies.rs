@@ -178,6 +178,24 @@ impl Engine {
         if kept { Ok(policy) } else { Err(stale()) }
     }
 
+    /// Sets a policy's state to active, which it always is: only the caller's right and copy are checked.
+    ///
+    /// # Errors
+    /// `Stale` when it changed since the caller saw it.
+    pub async fn activate_policy(
+        &self,
+        by: &Platform,
+        id: &str,
+        version: Option<i64>,
+    ) -> Result<Policy> {
+        Self::insist(by, PlatformRole::Administrator)?;
+        let policy = self.show_policy(by, id).await?;
+        if version.is_some_and(|version| version != policy.version) {
+            return Err(stale());
+        }
+        Ok(policy)
+    }
+
     /// Removes a policy.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use vestibule_model::{
 use super::{
     Page, PageStart, Platform,
     apikeys::{NewApiKey, description, locked, stale},
-    page,
+    filtered_page,
 };
 use crate::{Engine, Error, Result};
 
@@ -82,22 +82,27 @@ impl Engine {
             .ok_or_else(|| Error::not_found("There is no such service ID."))
     }
 
-    /// Service IDs of the account.
+    /// Service IDs of the account, or those with exactly this name.
     pub async fn list_service_ids(
         &self,
         by: &Platform,
+        name: Option<String>,
         start: PageStart,
         count: u32,
     ) -> Result<Page<Subject>> {
         Self::insist(by, PlatformRole::Viewer)?;
         let account = by.caller.account_id.clone();
-        let rows = self
-            .store()
+        self.store()
             .platform_read::<_, Error>(move |platform| {
-                Ok(platform.list_service_ids(&account, start.after(), count.saturating_add(1))?)
+                filtered_page(
+                    start,
+                    count,
+                    |row: &Subject| (row.created_at, row.id.clone()),
+                    |row| name.as_deref().is_none_or(|name| name == row.name),
+                    |start, rows| Ok(platform.list_service_ids(&account, start.after(), rows)?),
+                )
             })
-            .await?;
-        Ok(page(rows, count, |row| (row.created_at, row.id.clone())))
+            .await
     }
 
     /// Changes a service ID. Errors as [`Engine::change_api_key`].

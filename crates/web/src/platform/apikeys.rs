@@ -126,6 +126,8 @@ impl CreateApiKey {
 struct UpdateApiKey {
     name: Option<String>,
     description: Option<String>,
+    /// A key's expiry is set when it is made. A change of it is refused rather than left undone in silence.
+    expires_at: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -308,6 +310,12 @@ async fn change(
     headers: HeaderMap,
     JsonBody(body, _): JsonBody<UpdateApiKey, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
+    if body.expires_at.is_some() {
+        return Err(Error::invalid(
+            "expires_at is set when an API key is made and cannot be changed.",
+        )
+        .into());
+    }
     let change = ApiKeyChange {
         name: body.name,
         description: body.description,

@@ -12,18 +12,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vestibule_engine::platform::{
     PageStart,
-    credentials::{Credentials, NewCredentials},
+    credentials::{Credentials, CredentialsFilter, NewCredentials},
     instances::parse_instance_id,
 };
-use vestibule_model::{id::TenantId, privilege::ServiceRole};
+use vestibule_model::privilege::ServiceRole;
 
 use super::paging::{WINDOW, Window, next_link};
 use crate::{
     App,
     error::IamError,
     extract::{Calling, JsonBody},
-    route::{Guard, Route},
+    route::{Guard, Query as Parameter, Route, optional},
 };
+
+const FILTERS: &[Parameter] = &[
+    optional("guid", "Exact GUID."),
+    optional("name", "Exact name."),
+    optional("resource_id", "Service; only appid has credentials here."),
+    WINDOW[0],
+    WINDOW[1],
+];
 
 pub(super) fn routes() -> Vec<Route> {
     const LIST: &str = "/v2/resource_keys";
@@ -32,7 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         on_platform(Route::new("get", LIST, "list_resource_keys", || get(list)))
             .summary("Credentials in the account.")
-            .query(WINDOW)
+            .query(FILTERS)
             .answers::<KeyList>(200),
         on_platform(Route::new("post", LIST, "create_resource_key", || {
             post(create)
@@ -211,15 +219,42 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[derive(Deserialize)]
+struct ListQuery {
+    guid: Option<String>,
+    name: Option<String>,
+    resource_id: Option<String>,
+    limit: Option<u32>,
+    start: Option<String>,
+}
+
+impl ListQuery {
+    /// Only App ID's credentials live here: asking for another service's shows none.
+    fn filter(self) -> CredentialsFilter {
+        let elsewhere = self.resource_id.as_deref().is_some_and(|id| id != "appid");
+        CredentialsFilter {
+            instance: None,
+            guid: if elsewhere {
+                Some(String::from("none"))
+            } else {
+                self.guid
+            },
+            name: self.name,
+        }
+    }
+}
+
 async fn list(
     State(app): State<App>,
     Calling(by): Calling,
-    Query(window): Query<Window>,
+    Query(query): Query<ListQuery>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<impl IntoResponse, IamError> {
+    let window = Window::of(query.limit, query.start.clone());
+    let start = PageStart::parse(window.start())?;
     let page = app
         .engine
-        .list_credentials(&by, None, PageStart::parse(window.start())?, window.count())
+        .list_credentials(&by, query.filter(), start, window.count())
         .await?;
     Ok(Json(list_body(&app, page, &uri)))
 }
@@ -231,12 +266,15 @@ async fn list_of_instance(
     Query(window): Query<Window>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<impl IntoResponse, IamError> {
-    let instance: TenantId = parse_instance_id(&id)?;
+    let filter = CredentialsFilter {
+        instance: Some(parse_instance_id(&id)?),
+        ..CredentialsFilter::default()
+    };
     let page = app
         .engine
         .list_credentials(
             &by,
-            Some(instance),
+            filter,
             PageStart::parse(window.start())?,
             window.count(),
         )

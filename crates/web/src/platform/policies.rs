@@ -59,7 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
         on_platform(Route::new("patch", ONE, "update_policy_state", || {
             patch(activate)
         }))
-        .summary("Set a policy's state; only active is known.")
+        .summary("Set a policy's state; only active is known. If-Match guards the update.")
         .takes::<StateRequest>()
         .answers::<PolicyBody>(200),
         on_platform(Route::new("delete", ONE, "delete_policy", || {
@@ -299,6 +299,7 @@ async fn activate(
     State(app): State<App>,
     Calling(by): Calling,
     Path(id): Path<String>,
+    headers: HeaderMap,
     JsonBody(body, _): JsonBody<StateRequest, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
     if body.state != "active" {
@@ -306,7 +307,8 @@ async fn activate(
             Error::invalid("state must be \"active\"; delete the policy to end it.").into(),
         );
     }
-    let found = app.engine.show_policy(&by, &id).await?;
+    let version = if_match(&headers)?;
+    let found = app.engine.activate_policy(&by, &id, version).await?;
     Ok(tagged(
         StatusCode::OK,
         found.version,

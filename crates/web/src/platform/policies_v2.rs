@@ -30,6 +30,7 @@ use crate::{
 const LISTED: &[Parameter] = &[
     optional("account_id", "The account."),
     optional("iam_id", "Only of this subject."),
+    optional("type", "access."),
     optional("limit", "Rows a page, 1 to 100 (50)."),
     optional("start", "Where the page begins."),
 ];
@@ -221,6 +222,8 @@ impl PolicyBody {
 #[derive(Deserialize)]
 struct ListQuery {
     iam_id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
     limit: Option<u32>,
     start: Option<String>,
 }
@@ -237,6 +240,7 @@ async fn list(
         .engine
         .list_policies(&by, query.iam_id, start, limit)
         .await?;
+    let wanted = |policy: &&Policy| query.kind.as_deref().is_none_or(|kind| kind == policy.kind);
     Ok(Json(PolicyList {
         limit,
         next: page.next.map(|start| {
@@ -246,6 +250,7 @@ async fn list(
         policies: page
             .rows
             .iter()
+            .filter(wanted)
             .map(|row| PolicyBody::of(&app, row))
             .collect(),
     }))

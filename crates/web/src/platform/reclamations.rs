@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, Query, State},
     response::IntoResponse,
     routing::{get, post},
@@ -111,10 +112,13 @@ async fn list(
     }))
 }
 
+/// The body (`request_by`, `comment`) says nothing this service keeps. It is read all the same: an answer before the end of
+/// the request would close a connection that the SDKs use again.
 async fn act(
     State(app): State<App>,
     Calling(by): Calling,
     Path((id, action)): Path<(String, String)>,
+    _: Bytes,
 ) -> Result<impl IntoResponse, IamError> {
     let (done, state) = match action.as_str() {
         "restore" => (app.engine.restore_instance(&by, &id).await?, "RESTORED"),

@@ -20,8 +20,15 @@ use crate::{
     App,
     error::IamError,
     extract::{Calling, JsonBody},
-    route::{Guard, Route},
+    route::{Guard, Query as Parameter, Route, optional},
 };
+
+const LISTED: &[Parameter] = &[
+    optional("account_id", "The account."),
+    optional("name", "Exact name."),
+    optional("pagesize", "Rows a page, 1 to 100 (20)."),
+    optional("pagetoken", "Where the page begins."),
+];
 
 pub(super) fn routes() -> Vec<Route> {
     const LIST: &str = "/v1/serviceids";
@@ -31,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         on_platform(Route::new("get", LIST, "list_service_ids", || get(list)))
             .summary("Service IDs of the account.")
+            .query(LISTED)
             .answers::<ServiceIdList>(200),
         on_platform(Route::new("post", LIST, "create_service_id", || {
             post(create)
@@ -121,16 +129,24 @@ impl ServiceIdBody {
     }
 }
 
+#[derive(Deserialize)]
+struct ListQuery {
+    name: Option<String>,
+    pagesize: Option<u32>,
+    pagetoken: Option<String>,
+}
+
 async fn list(
     State(app): State<App>,
     Calling(by): Calling,
-    Query(window): Query<IamWindow>,
+    Query(query): Query<ListQuery>,
     OriginalUri(uri): OriginalUri,
 ) -> Result<impl IntoResponse, IamError> {
+    let window = IamWindow::of(query.pagesize, query.pagetoken);
     let start = PageStart::parse(window.start())?;
     let page = app
         .engine
-        .list_service_ids(&by, start, window.count())
+        .list_service_ids(&by, query.name, start, window.count())
         .await?;
     Ok(Json(ServiceIdList {
         offset: 0,
