@@ -303,6 +303,22 @@ async fn show(
     ))
 }
 
+impl UpdateApiKey {
+    fn read(self, version: Option<i64>) -> Result<ApiKeyChange, Error> {
+        if self.expires_at.is_some() {
+            return Err(Error::invalid(
+                "expires_at is set when an API key is made and cannot be changed.",
+            ));
+        }
+        Ok(ApiKeyChange {
+            name: self.name,
+            description: self.description,
+            version,
+            ..ApiKeyChange::default()
+        })
+    }
+}
+
 async fn change(
     State(app): State<App>,
     Calling(by): Calling,
@@ -310,18 +326,7 @@ async fn change(
     headers: HeaderMap,
     JsonBody(body, _): JsonBody<UpdateApiKey, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
-    if body.expires_at.is_some() {
-        return Err(Error::invalid(
-            "expires_at is set when an API key is made and cannot be changed.",
-        )
-        .into());
-    }
-    let change = ApiKeyChange {
-        name: body.name,
-        description: body.description,
-        version: if_match(&headers)?,
-        ..ApiKeyChange::default()
-    };
+    let change = body.read(if_match(&headers)?)?;
     let key = app.engine.change_api_key(&by, &id, change).await?;
     Ok(tagged(
         StatusCode::OK,

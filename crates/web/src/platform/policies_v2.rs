@@ -241,18 +241,18 @@ async fn list(
         .list_policies(&by, query.iam_id, start, limit)
         .await?;
     let wanted = |policy: &&Policy| query.kind.as_deref().is_none_or(|kind| kind == policy.kind);
+    let policies = page
+        .rows
+        .iter()
+        .filter(wanted)
+        .map(|row| PolicyBody::of(&app, row));
     Ok(Json(PolicyList {
         limit,
+        policies: policies.collect(),
         next: page.next.map(|start| {
             let href = next_link(uri.path(), uri.query(), "start", &start);
             json!({"href": app.absolute(&href), "start": start})
         }),
-        policies: page
-            .rows
-            .iter()
-            .filter(wanted)
-            .map(|row| PolicyBody::of(&app, row))
-            .collect(),
     }))
 }
 
