@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{OriginalUri, Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::IntoResponse,
     routing::{delete, get, post, put},
 };
@@ -249,11 +249,13 @@ async fn list(
     Ok(Json(PolicyList {
         limit,
         policies: policies.collect(),
-        next: page.next.map(|start| {
-            let href = next_link(uri.path(), uri.query(), "start", &start);
-            json!({"href": app.absolute(&href), "start": start})
-        }),
+        next: page.next.map(|start| next(&app, &uri, &start)),
     }))
+}
+
+fn next(app: &App, uri: &Uri, start: &str) -> Value {
+    let href = next_link(uri.path(), uri.query(), "start", start);
+    json!({"href": app.absolute(&href), "start": start})
 }
 
 async fn create(
