@@ -9,6 +9,7 @@ pub mod application;
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod moving;
 pub mod platform;
 pub mod profile;
 pub mod role;

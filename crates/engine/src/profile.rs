@@ -18,6 +18,7 @@ use crate::{
     access::{Reader, Writer},
 };
 
+pub(crate) use claim::identity_of;
 pub use claim::{SignIn, claim_profile};
 pub use vestibule_store::profile::ProfileSearch;
 
@@ -161,7 +162,7 @@ impl Engine {
             modified_at: now,
         };
         let id = profile.id;
-        let identity = claim::identity(&user.provider, &subject, None);
+        let identity = identity_of(&user.provider, &subject, None);
         self.store()
             .write(writer.tenant(), move |t| {
                 t.insert_profile(&profile)?;

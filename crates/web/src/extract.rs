@@ -5,7 +5,7 @@ mod object;
 mod permission;
 mod query;
 
-pub use body::JsonBody;
+pub use body::{JsonBody, parse};
 pub use object::{AtApplication, AtDirectoryUser, AtProfile, AtRole};
 pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling};
 pub use query::{Paging, QueryOf};

@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod directory_accounts;
 mod duplicate;
+mod moving;
 mod roles;
 mod users;
 
@@ -20,6 +21,7 @@ pub fn routes() -> Vec<Route> {
         directory::routes(),
         directory_accounts::routes(),
         users::routes(),
+        moving::routes(),
     ]
     .into_iter()
     .flatten()

@@ -60,7 +60,7 @@ pub fn claim_profile(
         created_at: now,
         modified_at: now,
     };
-    let own = identity(
+    let own = identity_of(
         &sign_in.provider,
         &sign_in.subject,
         sign_in.user_info.as_ref(),
@@ -89,7 +89,11 @@ pub fn claim_profile(
 }
 
 /// The identity object of a sign-in, in the place that App ID puts the provider's words: `idpUserInfo`.
-pub(crate) fn identity(provider: &str, subject: &str, user_info: Option<&RawObject>) -> Identity {
+pub(crate) fn identity_of(
+    provider: &str,
+    subject: &str,
+    user_info: Option<&RawObject>,
+) -> Identity {
     let mut body = RawObject::default();
     body.set_value("provider", &provider.into());
     body.set_value("id", &subject.into());
@@ -137,7 +141,7 @@ fn refresh(
         t.update_profile(&profile)?;
     }
     if let Some(info) = &sign_in.user_info {
-        let fresh = identity(&sign_in.provider, &sign_in.subject, Some(info));
+        let fresh = identity_of(&sign_in.provider, &sign_in.subject, Some(info));
         let stored = t
             .list_identities(profile.id)?
             .into_iter()

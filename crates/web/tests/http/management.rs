@@ -1,4 +1,6 @@
 mod applications;
 mod config;
+mod directory;
 mod duplicate;
 mod roles;
+mod users;

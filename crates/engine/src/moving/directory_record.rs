@@ -1,0 +1,205 @@
+//! One user of `cloud_directory/import`.
+
+use serde_json::Value;
+use vestibule_crypto::{
+    envelope::{EnvelopeError, EnvelopeReader},
+    password::{PasswordHash, PasswordHashError},
+};
+use vestibule_model::{
+    attributes::Attributes,
+    directory::{UserCard, UserStatus},
+    object::RawObject,
+    time::Timestamp,
+};
+
+use super::{Name, Record, Refusal, role_names};
+use crate::directory::UserState;
+
+/// A user that can be imported, unless someone is in the way.
+#[derive(Debug, Clone)]
+pub(super) struct DirectoryRecord {
+    pub card: UserCard,
+    pub status: UserStatus,
+    pub active: bool,
+    pub locked_until: Option<Timestamp>,
+    pub created_at: Option<Timestamp>,
+    pub modified_at: Option<Timestamp>,
+    pub last_login_at: Option<Timestamp>,
+    pub password: Password,
+    pub attributes: Attributes,
+    pub roles: Vec<String>,
+    pub label: Name,
+}
+
+/// What became of the password in a record.
+#[derive(Debug, Clone)]
+pub(super) enum Password {
+    /// It verifies.
+    Hash(PasswordHash),
+    /// It does not, and this is why.
+    Unusable(Refusal),
+}
+
+/// What does not open with this secret.
+pub(super) const WRONG_SECRET: &str = "wrong_secret";
+
+impl DirectoryRecord {
+    /// Reads a record and opens its password hash. May derive a key, which takes tens of milliseconds.
+    pub fn read(record: &Record, envelopes: &mut EnvelopeReader) -> Result<Self, (Name, Refusal)> {
+        let mut object = RawObject::parse(record.get())
+            .map_err(|invalid| (Name::default(), Refusal::shape(&invalid)))?;
+        let user = object
+            .remove("scimUser")
+            .and_then(|raw| RawObject::parse(raw.get()).ok())
+            .ok_or_else(|| {
+                let refusal = Refusal::new("invalid_record", "scimUser: is required, an object");
+                (Name::default(), refusal)
+            })?;
+        let label = Name {
+            // One published sample spells it without the second i.
+            original_id: ["originalId", "orignalId", "id"]
+                .iter()
+                .find_map(|member| user.string(member)),
+            email: email(&user),
+            user_name: user.string("userName"),
+            ..Name::default()
+        };
+        Self::parse(object, user, label.clone(), envelopes).map_err(|refusal| (label, refusal))
+    }
+
+    fn parse(
+        mut object: RawObject,
+        user: RawObject,
+        label: Name,
+        envelopes: &mut EnvelopeReader,
+    ) -> Result<Self, Refusal> {
+        if label
+            .original_id
+            .as_ref()
+            .is_some_and(|id| id.len() > 1000 || id.contains('\0'))
+        {
+            return Err(Refusal::new("invalid_record", "originalId: is no id"));
+        }
+        let state = UserState::read(&user).map_err(|invalid| Refusal::shape(&invalid))?;
+        let meta = user.value("meta").unwrap_or_default();
+        let roles = role_names(object.remove("roles"))?;
+        let attributes = attributes(object.remove("profile"))?;
+        let hash = text(&object, "passwordHash")?;
+        let algorithm = text(&object, "passwordHashAlg")?;
+        let context = label.original_id.clone().unwrap_or_default();
+        let card = UserCard::parse(user).map_err(|invalid| Refusal::shape(&invalid))?;
+        Ok(Self {
+            card,
+            status: state.status.unwrap_or_default(),
+            active: state.active.unwrap_or(true),
+            locked_until: state.locked_until,
+            created_at: time(&meta, "created"),
+            modified_at: time(&meta, "lastModified"),
+            last_login_at: time(&meta, "lastLogin"),
+            password: open(hash, algorithm, &context, envelopes),
+            attributes,
+            roles,
+            label,
+        })
+    }
+}
+
+/// Opens a sealed hash, or takes one in a common notation as it is.
+fn open(
+    hash: Option<String>,
+    algorithm: Option<String>,
+    context: &str,
+    envelopes: &mut EnvelopeReader,
+) -> Password {
+    let Some(hash) = hash.filter(|hash| !hash.is_empty()) else {
+        return unusable("no_password", "The record holds no password hash.");
+    };
+    match envelopes.open_hash(context, &hash) {
+        Ok(hash) => Password::Hash(hash),
+        Err(EnvelopeError::Foreign) => plain(&hash, algorithm.as_deref()),
+        Err(EnvelopeError::WrongSecret) => unusable(
+            WRONG_SECRET,
+            "The encryption secret is not the one this password hash was sealed with.",
+        ),
+        Err(EnvelopeError::Damaged) => unusable(
+            "damaged_hash",
+            "The sealed password hash was changed since it was made, or belongs to another user.",
+        ),
+        Err(EnvelopeError::TooManySalts) => unusable(
+            "too_many_salts",
+            "This file was put together from too many exports. Import it in parts.",
+        ),
+        Err(EnvelopeError::Contents(error)) => notation(error),
+    }
+}
+
+/// A hash that another product left readable. What looks like no notation at all is taken for another vendor's ciphertext.
+fn plain(hash: &str, algorithm: Option<&str>) -> Password {
+    let algorithm = algorithm.filter(|name| !name.is_empty());
+    match PasswordHash::parse(hash, algorithm) {
+        Ok(hash) => Password::Hash(hash),
+        Err(error) if hash.contains(['$', '{']) => notation(error),
+        Err(PasswordHashError::TooExpensive) => notation(PasswordHashError::TooExpensive),
+        Err(_) => unusable(
+            "foreign_ciphertext",
+            "The password hash was encrypted by another product, which cannot be undone here.",
+        ),
+    }
+}
+
+fn notation(error: PasswordHashError) -> Password {
+    match error {
+        PasswordHashError::TooExpensive => unusable(
+            "hash_too_expensive",
+            "The password hash asks for more memory or time than this service spends.",
+        ),
+        PasswordHashError::Unsupported => unusable(
+            "unsupported_hash",
+            "The password hash is of a kind that this service does not verify.",
+        ),
+        PasswordHashError::Malformed => {
+            unusable("malformed_hash", "The password hash is malformed.")
+        }
+    }
+}
+
+fn unusable(code: &'static str, message: &str) -> Password {
+    Password::Unusable(Refusal::new(code, message))
+}
+
+fn attributes(profile: Option<Record>) -> Result<Attributes, Refusal> {
+    #[derive(serde::Deserialize)]
+    struct Carried {
+        attributes: Option<RawObject>,
+    }
+    let carried: Option<Carried> = profile
+        .map_or(Ok(None), |raw| serde_json::from_str(raw.get()))
+        .map_err(|_| Refusal::new("invalid_record", "profile: must hold attributes, an object"))?;
+    let object = carried.and_then(|carried| carried.attributes);
+    Attributes::parse(object.unwrap_or_default())
+        .map_err(|invalid| Refusal::new("profile_too_large", invalid.to_string()))
+}
+
+fn text(object: &RawObject, name: &str) -> Result<Option<String>, Refusal> {
+    match object.value(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::new(
+            "invalid_record",
+            format!("{name}: must be a string"),
+        )),
+    }
+}
+
+fn time(meta: &Value, member: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(meta.get(member)?.as_str()?)
+}
+
+/// The address to name in a report, even if the record is malformed.
+fn email(user: &RawObject) -> Option<String> {
+    let emails = user.value("emails")?;
+    let emails = emails.as_array()?;
+    let primary = |email: &&Value| email.get("primary").and_then(Value::as_bool) == Some(true);
+    let email = emails.iter().find(primary).or_else(|| emails.first())?;
+    Some(email.get("value")?.as_str()?.to_owned())
+}
