@@ -101,7 +101,10 @@ impl Visitor {
             status: form.problem.map_or(StatusCode::OK, status_of),
             language: self.reads(form.language.as_deref()),
             content: context! {
-                action => format!("/oauth/v4/{}/cloud_directory/sign_in", form.tenant),
+                action => minijinja::Value::from_safe_string(format!(
+                    "/oauth/v4/{}/cloud_directory/sign_in",
+                    form.tenant
+                )),
                 context => form.context.as_str(),
                 application => form.application.as_str(),
                 by_email => form.by_email,

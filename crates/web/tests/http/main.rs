@@ -6,3 +6,5 @@ mod guards;
 mod instance;
 #[cfg(test)]
 mod management;
+#[cfg(test)]
+mod oauth;

@@ -1,0 +1,10 @@
+//! The OAuth server and the Profiles API.
+
+mod attributes;
+mod clients;
+mod codes;
+mod pages;
+mod passwords;
+mod renewal;
+mod setup;
+mod userinfo;
