@@ -707,7 +707,10 @@ function profile(call, id, userId) {
 }
 
 function secretOf(call) {
-  const secret = call.headers["x-vestibule-encryption-secret"] ?? call.query.get("encryption_secret");
+  const header = call.headers["x-vestibule-encryption-secret"];
+  const secret = header
+    ? Buffer.from(header, "latin1").toString("utf8")
+    : call.query.get("encryption_secret");
   if (!secret) throw scim(400, "invalidValue", "encryption_secret is required.");
   return secret;
 }
@@ -749,36 +752,44 @@ function importDirectory(call, id) {
   const key = keyOf(secretOf(call));
   if (!Array.isArray(call.body.users) || call.body.users.length > 50)
     throw scim(400, "invalidValue", "users must hold at most 50.");
+  const skip = call.query.get("on_conflict") === "skip";
   const failReasons = [];
-  for (const { scimUser, passwordHash, profile: known, roles = [] } of call.body.users) {
+  const withoutPassword = [];
+  let skipped = 0;
+  for (const [index, { scimUser, passwordHash, profile: known, roles = [] }] of call.body.users.entries()) {
     const { originalId, ...user } = scimUser;
+    const email = user.emails?.[0]?.value;
     try {
-      const sealed = Buffer.from(passwordHash, "base64");
-      const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12));
-      decipher.setAuthTag(sealed.subarray(-16));
-      let password;
-      try {
-        password = decipher.update(sealed.subarray(12, -16), undefined, "utf8") + decipher.final("utf8");
-      } catch {
+      const password = opened(passwordHash, key);
+      if (password === undefined && !call.query.get("without_password")) {
         throw scim(400, "invalidValue", "The password hash cannot be read with this encryption secret.");
       }
       const made = addDirectoryUser(owner, user, password);
+      if (password === undefined) withoutPassword.push({ originalId, email });
       const kept = owner.profiles.get(addProfile(owner, made));
       kept.attributes = known?.attributes ?? {};
       kept.roleIds = [...owner.roles.values()].filter((one) => roles.includes(one.name)).map((one) => one.id);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const email = user.emails?.[0]?.value;
-      failReasons.push({
-        originalId,
-        email,
-        error: { code: error.body.scimType, detail: error.body.detail },
-      });
+      const { scimType: code, detail: message } = error.body;
+      if (skip && code === "uniqueness") skipped += 1;
+      else failReasons.push({ index, originalId, email, error: { code, message } });
     }
   }
-  return {
-    body: { added: call.body.users.length - failReasons.length, failed: failReasons.length, failReasons },
-  };
+  const failed = failReasons.length;
+  const added = call.body.users.length - failed - skipped;
+  return { body: { added, ...(skipped && { skipped }), failed, failReasons, withoutPassword } };
+}
+
+function opened(passwordHash, key) {
+  const sealed = Buffer.from(passwordHash, "base64");
+  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12));
+  decipher.setAuthTag(sealed.subarray(-16));
+  try {
+    return decipher.update(sealed.subarray(12, -16), undefined, "utf8") + decipher.final("utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 function importProfiles(call, id) {

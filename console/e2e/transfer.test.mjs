@@ -21,7 +21,7 @@ let source;
 let target;
 let file;
 const USERS = 60;
-const SECRET = "a long and secret phrase, 42%";
+const SECRET = "a long and secret phrase, 42% – über ☂";
 before(async () => {
   browser = await openBrowser();
   folder = await mkdtemp(join(tmpdir(), "vestibule-console-"));
@@ -102,7 +102,7 @@ test("an export comes back whole, a second import adds nobody and reports each u
   await page.getByLabel("Encryption secret").fill(SECRET);
   await page.getByRole("button", { name: "Start the import" }).click();
   await page.getByText(`All ${USERS} users of users.json were sent.`).waitFor({ timeout: 60_000 });
-  await page.getByText("Every user that was sent was added.").waitFor();
+  await page.getByText("No user that was sent was refused.").waitFor();
   await look(page, "import-done");
   assert.equal(await total(target), USERS);
 
@@ -155,6 +155,29 @@ test("cancelling stops after the running chunk, says what was done, and can go o
   await page.context().close();
 });
 
+test("users who exist can be skipped, and users without a readable password added", async () => {
+  const { guid } = await makeInstance(unique("Choice"));
+  const page = await signedIn(browser, `/console/instances/${guid}/users/directory/import`);
+  await page.getByLabel("File").setInputFiles(file);
+  await page.getByLabel("Encryption secret").fill("not the secret");
+  await page.getByText("Add users whose password cannot be read").click();
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await page.getByText(`All ${USERS} users of users.json were sent.`).waitFor({ timeout: 60_000 });
+  await page.getByText("Of these without a password").waitFor();
+  await look(page, "import-without-password");
+  assert.equal(await total(guid), USERS);
+  await page.getByRole("button", { name: "Import another file" }).click();
+  await page.getByLabel("File").setInputFiles(file);
+  await page.getByLabel("Encryption secret").fill(SECRET);
+  await page.getByLabel("Users who exist already").selectOption("skip");
+  await page.getByRole("button", { name: "Start the import" }).click();
+  await page.getByText("Known already").waitFor({ timeout: 60_000 });
+  await page.getByText("No user that was sent was refused.").waitFor();
+  assert.equal(await total(guid), USERS);
+  untroubled(page);
+  await page.context().close();
+});
+
 test("profiles travel the same way", async () => {
   const identities = (i) => [
     { provider: "facebook", id: `fb-${i}`, idpUserInfo: { name: `Friend ${i}`, age_range: { min: 21 } } },
@@ -173,7 +196,7 @@ test("profiles travel the same way", async () => {
   await page.getByLabel("File").setInputFiles(given);
   await page.getByRole("button", { name: "Start the import" }).click();
   await page.getByText("All 55 users of friends.json were sent.").waitFor({ timeout: 60_000 });
-  await page.getByText("Every user that was sent was added.").waitFor();
+  await page.getByText("No user that was sent was refused.").waitFor();
   await page.getByRole("link", { name: "See the users" }).click();
   await page.getByRole("link", { name: "Export" }).click();
   await at(page, "Export profiles");

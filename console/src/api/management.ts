@@ -312,8 +312,18 @@ export interface ExportPage {
 
 export interface ImportAnswer {
   added: number;
+  updated?: number;
+  skipped?: number;
   failed: number;
   failReasons?: Record<string, unknown>[];
+  /** Directory users who came without a usable password, because the caller said that this is all right. */
+  withoutPassword?: Record<string, unknown>[];
+}
+
+/** How to deal with a user of the file who exists already, or whose password hash cannot be used. */
+export interface ImportPolicy {
+  onConflict: "fail" | "skip" | "update";
+  withoutPassword: boolean;
 }
 
 export type UserKind = "directory" | "profiles";
@@ -328,15 +338,22 @@ export function importChunk(
   kind: UserKind,
   secret: string,
   users: unknown[],
+  policy: ImportPolicy,
 ): Promise<ImportAnswer> {
-  if (kind === "profiles") return request(at(tenant, "users/import"), { method: "POST", body: { users } });
+  // What is App ID's own behaviour is not spelled out.
+  const on_conflict = policy.onConflict === "fail" ? undefined : policy.onConflict;
+  if (kind === "profiles") {
+    return request(at(tenant, "users/import"), { method: "POST", body: { users }, query: { on_conflict } });
+  }
   return request(at(tenant, "cloud_directory/import"), {
     method: "POST",
     body: { users },
+    query: { on_conflict, without_password: policy.withoutPassword || undefined },
     headers: secretHeader(secret),
   });
 }
 
+/** The service reads the header as UTF-8; the browser takes one character for each byte. */
 function secretHeader(secret: string): Record<string, string> {
-  return { [SECRET_HEADER]: secret };
+  return { [SECRET_HEADER]: String.fromCharCode(...new TextEncoder().encode(secret)) };
 }

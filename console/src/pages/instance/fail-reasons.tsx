@@ -8,7 +8,7 @@ const STEP = 100;
 /** Who was not imported and why. */
 export function FailReasons({ reasons }: { reasons: Record<string, unknown>[] }) {
   const [shown, setShown] = useState(STEP);
-  if (reasons.length === 0) return <p>Every user that was sent was added.</p>;
+  if (reasons.length === 0) return <p>No user that was sent was refused.</p>;
   return (
     <>
       <Listing
@@ -34,7 +34,9 @@ export function FailReasons({ reasons }: { reasons: Record<string, unknown>[] })
 }
 
 function whoOf(reason: Record<string, unknown>): string {
-  return text(reason.email) || text(reason.userName) || text(reason.idp) || "–";
+  const named = text(reason.email) || text(reason.userName) || text(reason.idp);
+  // Counted from 0 by the service, from 1 by people.
+  return named || (typeof reason.index === "number" ? `No. ${reason.index + 1} in the file` : "–");
 }
 
 function whyOf(error: unknown): string {

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "react-router";
-import { Button, ProgressBar } from "@carbon/react";
-import type { UserKind } from "../../api/management";
+import { Button, Checkbox, ProgressBar, Select, SelectItem } from "@carbon/react";
+import type { ImportPolicy, UserKind } from "../../api/management";
 import { ApiError, sentenceOf } from "../../api/errors";
 import { download, fileName } from "../../ui/download";
 import { count, plural } from "../../ui/format";
@@ -13,7 +13,15 @@ import { useInstance } from "./layout";
 import { importUsers, readImportFile, secretProblem, type ImportFile, type ImportProgress } from "./transfer";
 import { KIND_WORDS } from "./transfer-words";
 
-const NOTHING: ImportProgress = { done: 0, added: 0, failed: 0, failReasons: [] };
+const NOTHING: ImportProgress = {
+  done: 0,
+  added: 0,
+  updated: 0,
+  skipped: 0,
+  failed: 0,
+  failReasons: [],
+  withoutPassword: [],
+};
 
 type Phase = "choosing" | "running" | "stopping" | "stopped" | "refused" | "finished";
 
@@ -24,6 +32,7 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
   // Counts the files, so that each starts with an empty form.
   const [files, setFiles] = useState(1);
   const [secret, setSecret] = useState("");
+  const [policy, setPolicy] = useState<ImportPolicy>({ onConflict: "fail", withoutPassword: false });
   const [phase, setPhase] = useState<Phase>("choosing");
   const [progress, setProgress] = useState(NOTHING);
   const [error, setError] = useState("");
@@ -62,6 +71,7 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
         kind,
         secret,
         users: file.users,
+        policy,
         progress: from,
         onProgress: (next) => {
           latest = next;
@@ -124,6 +134,27 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
             onChange={(event) => setSecret(event.target.value)}
           />
         )}
+        <Select
+          id="on-conflict"
+          labelText="Users who exist already"
+          value={policy.onConflict}
+          onChange={(event) =>
+            setPolicy({ ...policy, onConflict: event.target.value as ImportPolicy["onConflict"] })
+          }
+        >
+          <SelectItem value="fail" text="Stay as they are and are reported" />
+          <SelectItem value="skip" text="Stay as they are and are counted only" />
+          <SelectItem value="update" text="Are changed to what the file says" />
+        </Select>
+        {kind === "directory" && (
+          <Checkbox
+            id="without-password"
+            labelText="Add users whose password cannot be read, without a password"
+            helperText="They are named in the report and have to set a new password."
+            checked={policy.withoutPassword}
+            onChange={(_, { checked }) => setPolicy({ ...policy, withoutPassword: checked })}
+          />
+        )}
         {error && <Told kind="error" text={error} />}
         {phase === "stopped" && file && (
           <Told
@@ -172,6 +203,24 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
               <dt>Added</dt>
               <dd>{count(progress.added)}</dd>
             </div>
+            {progress.updated > 0 && (
+              <div>
+                <dt>Changed</dt>
+                <dd>{count(progress.updated)}</dd>
+              </div>
+            )}
+            {progress.skipped > 0 && (
+              <div>
+                <dt>Known already</dt>
+                <dd>{count(progress.skipped)}</dd>
+              </div>
+            )}
+            {progress.withoutPassword.length > 0 && (
+              <div>
+                <dt>Of these without a password</dt>
+                <dd>{count(progress.withoutPassword.length)}</dd>
+              </div>
+            )}
             <div>
               <dt>Not added</dt>
               <dd>{count(progress.failed)}</dd>
@@ -229,8 +278,8 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
   );
 }
 
-function reportOf({ added, failed, failReasons }: ImportProgress) {
-  return { added, failed, failReasons };
+function reportOf({ done: _done, ...report }: ImportProgress) {
+  return report;
 }
 
 /** Says what was done and what is not known, to the user. */

@@ -1,4 +1,4 @@
-import { exportPage, importChunk, type UserKind } from "../../api/management";
+import { exportPage, importChunk, type ImportPolicy, type UserKind } from "../../api/management";
 import { keepingAwake } from "../../api/session";
 
 /** Users a call carries: the most that the service takes for directory users. */
@@ -84,8 +84,11 @@ export interface ImportProgress {
   /** Users whose chunk was answered. */
   done: number;
   added: number;
+  updated: number;
+  skipped: number;
   failed: number;
   failReasons: Record<string, unknown>[];
+  withoutPassword: Record<string, unknown>[];
 }
 
 /**
@@ -97,6 +100,7 @@ export function importUsers(asked: {
   kind: UserKind;
   secret: string;
   users: unknown[];
+  policy: ImportPolicy;
   progress: ImportProgress;
   onProgress: (progress: ImportProgress) => void;
   cancelled: () => boolean;
@@ -105,25 +109,30 @@ export function importUsers(asked: {
     let progress = asked.progress;
     while (progress.done < asked.users.length && !asked.cancelled()) {
       const chunk = asked.users.slice(progress.done, progress.done + CHUNK);
-      const answer = await importChunk(asked.tenant, asked.kind, asked.secret, chunk);
+      const answer = await importChunk(asked.tenant, asked.kind, asked.secret, chunk, asked.policy);
+      const before = progress.done;
+      // The service counts within a chunk; a person looks for the place in the file.
+      const placed = (answer.failReasons ?? []).map((reason) =>
+        typeof reason.index === "number" ? { ...reason, index: reason.index + before } : reason,
+      );
       progress = {
-        done: progress.done + chunk.length,
+        done: before + chunk.length,
         added: progress.added + answer.added,
+        updated: progress.updated + (answer.updated ?? 0),
+        skipped: progress.skipped + (answer.skipped ?? 0),
         failed: progress.failed + answer.failed,
-        failReasons: [...progress.failReasons, ...(answer.failReasons ?? [])],
+        failReasons: [...progress.failReasons, ...placed],
+        withoutPassword: [...progress.withoutPassword, ...(answer.withoutPassword ?? [])],
       };
       asked.onProgress(progress);
     }
   });
 }
 
-/** Why a secret cannot be sent, or `""`. A request header carries only visible ASCII. */
+/** Why a secret cannot be sent, or `""`. A request header keeps neither spaces at its ends nor control characters. */
 export function secretProblem(secret: string): string {
-  if (secret === "") return "";
-  if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(secret)) {
-    return "Use letters, digits and punctuation of the English keyboard, without a space at either end.";
-  }
-  return "";
+  if (secret !== secret.trim()) return "Leave out the space at the start or the end.";
+  return /\p{Cc}/u.test(secret) ? "Use characters that can be seen." : "";
 }
 
 function has(value: unknown, member: string): boolean {
