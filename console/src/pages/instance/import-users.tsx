@@ -285,11 +285,9 @@ function reportOf({ done: _done, ...report }: ImportProgress) {
 /** Says what was done and what is not known, to the user. */
 function refusalText(thrown: unknown, done: number, total: number): string {
   const reason = sentenceOf(thrown);
-  const before =
-    done === 0
-      ? "No user was imported before it."
-      : `The first ${count(done)} of ${count(total)} users had been sent.`;
   const lost = thrown instanceof ApiError && (thrown.status === 0 || thrown.status >= 500);
+  let before = `The first ${count(done)} of ${count(total)} users had been sent.`;
+  if (done === 0) before = lost || /imported/i.test(reason) ? "" : "Nobody was imported.";
   const unknown = lost
     ? " Whether the users of the chunk that was under way were added is not known; sending them again adds nobody twice."
     : "";
