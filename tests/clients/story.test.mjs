@@ -7,23 +7,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { argon2id, bcrypt } from 'hash-wasm';
-import { adminToken, allowRedirects, browser, call, makeApplication, makeInstance, manage, passwordGrant, url } from './support.mjs';
+import { adminToken, allowRedirects, browser, call, makeApplication, makeInstance, makeUser, manage, passwordGrant, url } from './support.mjs';
 
+// As printed in the document, line breaks and escapes included.
+const EXPORT = String.raw`curl -X GET https://us-south.appid.cloud.ibm.com/management/v4/{tenant-ID}/users/export \
+--header "Accept: application/json" \
+--header "Authorization: Bearer {IAM-token}"`;
+const IMPORT = String.raw`curl -X POST "https://{region}.appid.cloud.ibm.com/management/v4/{tenant-ID}/users/import" \
+-H "accept: application/json" \
+-H "Authorization: Bearer {Bearer_Token}" \
+-H "Content-Type: application/json" \
+-d "{ \"itemsPerPage\": 2, \"totalResults\": 2, \"requestOptions\": {}, \"users\": [ { \"id\": \"7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6\", \"name\": \"App ID Google User profile\", \"email\": \"your@mail.com\", \"identities\": [ { \"provider\": \"google\", \"id\": \"105646725068605084546\", \"idpUserInfo\": { \"id\": \"{ID}\", \"email\": \"your@mail.com\", \"picture\": \"{profile.jpg}\" } } ], \"attributes\": { \"points\": 150 } }, { \"id\": \"{userinfo}\", \"name\": \"App ID Facebook User profile\", \"email\": \"mail@mail.com\", \"identities\": [ { \"provider\": \"facebook\", \"id\": \"{id}\", \"picture\": { \"data\": { \"height\": 50, \"width\": 50, \"url\": \"https://{url}.com\" } }, \"first_name\": \"AppID\", \"last_name\": \"Development\" } ], \"attributes\": { \"points\": 250 } } ]}"`;
 
+/** Runs a command of the document in a shell, with only host, tenant and token filled in. */
+async function printed(command, guid) {
+  const filled = command.replace(/https:\/\/[^/]*/, url).replace('{tenant-ID}', guid).replace(/Bearer \{[^}]*\}/, `Bearer ${await adminToken()}`);
+  return JSON.parse(execFileSync('bash', ['-c', filled], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+}
 
 test('the two curl commands of the founding document', async () => {
   const [source, target] = [await makeInstance('curl-source', 'us-south'), await makeInstance('curl-target', 'eu-de')];
-  const token = await adminToken();
-  // The command of the document with host, tenant and token filled in; everything else is as printed.
-  const body = '{ "itemsPerPage": 2, "totalResults": 2, "requestOptions": {}, "users": [ { "id": "7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6", "name": "App ID Google User profile", "email": "your@mail.com", "identities": [ { "provider": "google", "id": "105646725068605084546", "idpUserInfo": { "id": "{ID}", "email": "your@mail.com", "picture": "{profile.jpg}" } } ], "attributes": { "points": 150 } }, { "id": "{userinfo}", "name": "App ID Facebook User profile", "email": "mail@mail.com", "identities": [ { "provider": "facebook", "id": "{id}", "picture": { "data": { "height": 50, "width": 50, "url": "https://{url}.com" } }, "first_name": "AppID", "last_name": "Development" } ], "attributes": { "points": 250 } } ]}';
-  const importInto = (guid, data) => JSON.parse(execFileSync('curl', ['-s', '-X', 'POST', `${url}/management/v4/${guid}/users/import`,
-    '-H', 'accept: application/json', '-H', `Authorization: Bearer ${token}`, '-H', 'Content-Type: application/json', '-d', data]));
-  const exportFrom = (guid) => JSON.parse(execFileSync('curl', ['-s', '-X', 'GET', `${url}/management/v4/${guid}/users/export`,
-    '--header', 'Accept: application/json', '--header', `Authorization: Bearer ${token}`]));
-  const imported = importInto(source, body);
+  const body = JSON.parse(IMPORT.match(/-d "([^]*)"$/)[1].replaceAll('\\"', '"'));
+  assert.equal(body.users[0].identities[0].idpUserInfo.picture, '{profile.jpg}', 'placeholder values are kept');
+  const importInto = (guid, users) => call('POST', manage(guid, '/users/import'), { body: users });
+  const exportFrom = (guid) => printed(EXPORT, guid);
+  const imported = await printed(IMPORT, source);
   assert.deepEqual([imported.added, imported.failed], [2, 0], JSON.stringify(imported));
-  const exported = exportFrom(source);
-  const sent = JSON.parse(body);
+  const exported = await exportFrom(source);
+  const sent = body;
   assert.equal(exported.totalResults, 2);
   assert.equal(exported.itemsPerPage, 2);
   assert.deepEqual(exported.requestOptions, {});
@@ -34,13 +45,13 @@ test('the two curl commands of the founding document', async () => {
     assert.equal(found.name, user.name);
   }
   // The whole export object goes into the new instance, and comes out the same.
-  const moved = importInto(target, JSON.stringify(exported));
+  const moved = await importInto(target, exported);
   assert.deepEqual([moved.added, moved.failed], [2, 0], JSON.stringify(moved));
-  assert.deepEqual(exportFrom(target).users, exported.users);
+  assert.deepEqual((await exportFrom(target)).users, exported.users);
   // Once more: everybody is there already, and nothing changes.
-  const again = importInto(target, JSON.stringify(exported));
+  const again = await importInto(target, exported);
   assert.deepEqual([again.added, again.failed, again.failReasons.length], [0, 2, 2]);
-  assert.deepEqual(exportFrom(target).users, exported.users);
+  assert.deepEqual((await exportFrom(target)).users, exported.users);
 });
 
 const b64 = (bytes) => bytes.toString('base64').replace(/=+$/, '');
@@ -57,6 +68,8 @@ const notations = [
 ];
 
 const N = 1000;
+const MADE_HERE = 50;
+const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 const email = (n) => `person${n}@example.org`;
 const password = (n) => `the password of ${n}`;
 
@@ -71,8 +84,10 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   await call('PUT', manage(source, '/config/tokens'), { body: { access: { expires_in: 1800 }, refresh: { enabled: true, expires_in: 86400 } } });
   await call('PUT', manage(source, '/config/idps/cloud_directory'), { body: { isActive: true, config: { selfServiceEnabled: true, signupEnabled: false, interactions: { identityConfirmation: { accessMode: 'RESTRICTIVE', methods: ['email'] }, welcomeEnabled: false, resetPasswordEnabled: true, resetPasswordNotificationEnable: true }, identityField: 'email' } } });
 
+  // Most come with hashes of other systems, in the notations those write; the last ones are made here with a password, sign in, and
+  // get their attributes and roles then.
   const users = [];
-  for (let n = 0; n < N; n += 1) {
+  for (let n = 0; n < N - MADE_HERE; n += 1) {
     const [passwordHashAlg, passwordHash] = await notations[n % notations.length](password(n));
     users.push({
       scimUser: { originalId: `old-${n}`, displayName: `Person ${n}`, emails: [{ value: email(n), primary: true }], active: true, status: 'CONFIRMED', name: { givenName: 'Person', familyName: String(n) } },
@@ -80,9 +95,18 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
     });
   }
   const secret = 'a secret for the journey';
-  for (let n = 0; n < N; n += 50) {
+  for (let n = 0; n < N - MADE_HERE; n += 50) {
     const got = await call('POST', manage(source, `/cloud_directory/import?encryption_secret=${encodeURIComponent(secret)}`), { body: { users: users.slice(n, n + 50) } });
     assert.deepEqual([got.added, got.failed], [50, 0], JSON.stringify(got.failReasons));
+  }
+  const buyer = (await call('GET', manage(source, '/roles'))).roles.find((role) => role.name === 'buyer');
+  for (let n = N - MADE_HERE; n < N; n += 1) {
+    await makeUser(source, email(n), { displayName: `Person ${n}`, password: password(n) });
+    const got = await passwordGrant(source, app, email(n), password(n));
+    assert.equal(got.status, 200, JSON.stringify(got.body));
+    const { sub } = claims(got.body.access_token);
+    await call('PUT', manage(source, `/users/${sub}/profile`), { body: { attributes: { n } } });
+    await call('PUT', manage(source, `/users/${sub}/roles`), { body: { roles: { ids: n % 2 ? [buyer.id] : [] } } });
   }
 
   // One call copies the configuration; the preview says the same and changes nothing.
@@ -124,7 +148,6 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   const newApp = (await call('GET', manage(target, '/applications'))).applications.find((other) => other.name === 'shop');
   assert.notEqual(newApp.clientId, app.clientId);
   let next = 0;
-  const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
   await Promise.all(Array.from({ length: 4 }, async () => {
     while (next < N) {
       const n = next++;
@@ -140,7 +163,7 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   await allowRedirects(target, ['http://127.0.0.1:9/callback']);
   const chromium = await browser();
   try {
-    for (const n of [0, 1, 2, 3, 4, 5, 6]) {
+    for (const n of [0, 1, 2, 3, 4, 5, 6, N - 1]) {
       const context = await chromium.newContext();
       const page = await context.newPage();
       await page.goto(`${url}/oauth/v4/${target}/authorization?response_type=code&client_id=${newApp.clientId}&redirect_uri=${encodeURIComponent('http://127.0.0.1:9/callback')}&scope=openid&state=s${n}`);
