@@ -2,5 +2,6 @@ mod applications;
 mod config;
 mod directory;
 mod duplicate;
+mod export_import;
 mod roles;
 mod users;

@@ -19,7 +19,11 @@ fn user(email: &str) -> Value {
 }
 
 async fn create(at: &Instance<'_>, body: Value) -> String {
-    let made = at.post("cloud_directory/Users", body).await.expect(201).json();
+    let made = at
+        .post("cloud_directory/Users", body)
+        .await
+        .expect(201)
+        .json();
     made["id"].as_str().unwrap().to_owned()
 }
 
