@@ -1,6 +1,10 @@
 //! The built program as its users run it: started, killed, started again.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a panic here is a failed test"
+)]
 
 mod crash;
 mod process;
