@@ -3,6 +3,7 @@
 mod directory;
 mod profiles;
 mod round_trip;
+mod sign_in;
 
 use serde_json::{Value, json};
 

@@ -7,12 +7,12 @@ use vestibule_testkit::on_each_engine;
 use super::{codes, everyone};
 use crate::instance::{Instance, refused};
 
-const PASSWORD: &str = "old password 1";
-const OUT: &str = "cloud_directory/export?encryption_secret=sesame";
-const IN: &str = "cloud_directory/import?encryption_secret=sesame";
+pub const PASSWORD: &str = "old password 1";
+pub const OUT: &str = "cloud_directory/export?encryption_secret=sesame";
+pub const IN: &str = "cloud_directory/import?encryption_secret=sesame";
 
 /// Hashes of [`PASSWORD`] made by other programs (Python's hashlib, crypt(3)).
-const NOTATIONS: &[(&str, &str)] = &[
+pub const NOTATIONS: &[(&str, &str)] = &[
     (
         "$pbkdf2$1000$MDEyMzQ1Njc4OWFiY2RlZg$HxUGifRmgsUFM0t/IEJcE91UNMA",
         "PBKDF2WithHmacSHA1",
@@ -51,7 +51,7 @@ fn record(email: &str, hash: &str, algorithm: &str) -> Value {
     })
 }
 
-fn plain(n: usize) -> Value {
+pub fn plain(n: usize) -> Value {
     let (hash, algorithm) = NOTATIONS[n % NOTATIONS.len()];
     record(&format!("user{n:04}@x.org"), hash, algorithm)
 }
