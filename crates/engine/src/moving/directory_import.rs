@@ -152,7 +152,8 @@ fn read(
     for (index, record) in records.iter().enumerate() {
         let record = match DirectoryRecord::read(record, &mut envelopes) {
             Ok(record) => record,
-            Err((name, refusal)) => {
+            Err(refused) => {
+                let (name, refusal) = *refused;
                 failures.push(Failure {
                     index,
                     name,

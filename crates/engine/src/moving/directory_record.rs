@@ -45,15 +45,18 @@ pub(super) const WRONG_SECRET: &str = "wrong_secret";
 
 impl DirectoryRecord {
     /// Reads a record and opens its password hash. May derive a key, which takes tens of milliseconds.
-    pub fn read(record: &Record, envelopes: &mut EnvelopeReader) -> Result<Self, (Name, Refusal)> {
+    pub fn read(
+        record: &Record,
+        envelopes: &mut EnvelopeReader,
+    ) -> Result<Self, Box<(Name, Refusal)>> {
         let mut object = RawObject::parse(record.get())
-            .map_err(|invalid| (Name::default(), Refusal::shape(&invalid)))?;
+            .map_err(|invalid| Box::new((Name::default(), Refusal::shape(&invalid))))?;
         let user = object
             .remove("scimUser")
             .and_then(|raw| RawObject::parse(raw.get()).ok())
             .ok_or_else(|| {
                 let refusal = Refusal::new("invalid_record", "scimUser: is required, an object");
-                (Name::default(), refusal)
+                Box::new((Name::default(), refusal))
             })?;
         let label = Name {
             // One published sample spells it without the second i.
@@ -64,7 +67,8 @@ impl DirectoryRecord {
             user_name: user.string("userName"),
             ..Name::default()
         };
-        Self::parse(object, user, label.clone(), envelopes).map_err(|refusal| (label, refusal))
+        Self::parse(object, user, label.clone(), envelopes)
+            .map_err(|refusal| Box::new((label, refusal)))
     }
 
     fn parse(

@@ -91,11 +91,14 @@ fn read(records: &[Record]) -> (Vec<Placed>, Vec<Failure>) {
     let mut seen: HashSet<(String, String)> = HashSet::new();
     for (index, record) in records.iter().enumerate() {
         match ProfileRecord::read(record) {
-            Err((name, refusal)) => failures.push(Failure {
-                index,
-                name,
-                refusal,
-            }),
+            Err(refused) => {
+                let (name, refusal) = *refused;
+                failures.push(Failure {
+                    index,
+                    name,
+                    refusal,
+                });
+            }
             Ok(record) => {
                 let keys: Vec<(String, String)> = record.identities.iter().map(key).collect();
                 if keys.iter().any(|key| seen.contains(key)) {

@@ -31,15 +31,15 @@ pub(super) struct ProfileRecord {
 
 impl ProfileRecord {
     /// Reads a record. Members that are not known are kept as they are.
-    pub fn read(record: &Record) -> Result<Self, (Name, Refusal)> {
+    pub fn read(record: &Record) -> Result<Self, Box<(Name, Refusal)>> {
         let object = RawObject::parse(record.get())
-            .map_err(|invalid| (Name::default(), Refusal::shape(&invalid)))?;
+            .map_err(|invalid| Box::new((Name::default(), Refusal::shape(&invalid))))?;
         let label = Name {
             original_id: object.string("id"),
             provider: provider(&object),
             ..Name::default()
         };
-        Self::parse(object, label.clone()).map_err(|refusal| (label, refusal))
+        Self::parse(object, label.clone()).map_err(|refusal| Box::new((label, refusal)))
     }
 
     fn parse(mut object: RawObject, label: Name) -> Result<Self, Refusal> {

@@ -38,16 +38,17 @@ fn text() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| text.replace(char::is_control, " "))
 }
 
-/// A user in the member order of an export; `n` makes identities unique.
-fn user() -> impl Strategy<
-    Value = (
-        Map<String, Value>,
-        Vec<Map<String, Value>>,
-        Map<String, Value>,
-        Option<String>,
-        Option<String>,
-    ),
-> {
+type Members = Map<String, Value>;
+/// Unknown members, identities, attributes, name, address.
+type Drawn = (
+    Members,
+    Vec<Members>,
+    Members,
+    Option<String>,
+    Option<String>,
+);
+
+fn user() -> impl Strategy<Value = Drawn> {
     (
         object(),
         vec(object(), 1..4),
