@@ -24,8 +24,8 @@ use crate::{
     seal::{MasterKey, SealError},
 };
 
-/// Longest token that is looked at, in bytes.
-pub const LONGEST_TOKEN: usize = 16 << 10;
+/// Longest token that is looked at, in bytes: one with 100 kB of mapped claims (contract/runtime.md section 6.6) in base64.
+pub const LONGEST_TOKEN: usize = 192 << 10;
 
 /// Signature algorithms. There is no `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

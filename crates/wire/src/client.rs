@@ -96,7 +96,19 @@ pub fn read(header: Option<&str>, form: &Parameters) -> Result<ClientClaim, Clai
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_reader_panic(header in ".{0,200}", inner in ".{0,100}") {
+            let none = Parameters::default();
+            let _ = read(Some(&header), &none);
+            let _ = read(Some(&format!("Basic {header}")), &none);
+            let _ = read(Some(&basic(&inner)), &none);
+        }
+    }
 
     fn basic(text: &str) -> String {
         format!(

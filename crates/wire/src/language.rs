@@ -57,7 +57,16 @@ fn best<'a>(tag: &str, available: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn there_is_always_a_language(asked in ".{0,50}", accepted in ".{0,2000}") {
+            prop_assert!(ALL.contains(&choose(Some(&asked), Some(&accepted), ALL)));
+        }
+    }
 
     const ALL: &[&str] = &["en", "de", "pt-BR", "zh-CN"];
 

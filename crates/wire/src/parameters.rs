@@ -1,5 +1,12 @@
 //! Request parameters, in whatever encoding they came (contract/runtime.md section 4.2).
 
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 /// Most parameters one request may have.
@@ -34,15 +41,15 @@ impl Parameters {
 
     /// Reads a JSON object of text members; `null` counts as absent, numbers and booleans as their text.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ParameterError> {
-        let object: serde_json::Map<String, serde_json::Value> =
+        let Members(members) =
             serde_json::from_slice(bytes).map_err(|_| ParameterError::NotFlat)?;
-        let mut pairs = Vec::with_capacity(object.len());
-        for (name, value) in object {
+        let mut pairs = Vec::with_capacity(members.len());
+        for (name, value) in members {
             match value {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => pairs.push((name, text)),
-                serde_json::Value::Number(number) => pairs.push((name, number.to_string())),
-                serde_json::Value::Bool(truth) => pairs.push((name, truth.to_string())),
+                Value::Null => {}
+                Value::String(text) => pairs.push((name, text)),
+                Value::Number(number) => pairs.push((name, number.to_string())),
+                Value::Bool(truth) => pairs.push((name, truth.to_string())),
                 _ => return Err(ParameterError::NotFlat),
             }
         }
@@ -76,9 +83,58 @@ impl Parameters {
     }
 }
 
+/// The members of a JSON object, a repeated one as often as it was sent.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_makes_the_readers_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), text in ".{0,200}") {
+            let _ = Parameters::from_form(&bytes);
+            let _ = Parameters::from_json(&bytes);
+            let _ = Parameters::from_form(text.as_bytes());
+            let _ = Parameters::from_json(text.as_bytes());
+        }
+
+        #[test]
+        fn forms_come_back_as_they_were_written(name in "[a-z_]{1,20}", value in ".{1,100}") {
+            let form = form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
+            let form = Parameters::from_form(form.as_bytes()).unwrap();
+            prop_assert_eq!(form.get(&name), Some(value.as_str()));
+            let json = serde_json::json!({name.clone(): value}).to_string();
+            let json = Parameters::from_json(json.as_bytes()).unwrap();
+            prop_assert_eq!(json.get(&name), Some(value.as_str()));
+        }
+    }
 
     #[test]
     fn all_encodings_read_alike() {
@@ -101,6 +157,10 @@ mod tests {
     fn repeated_and_nested_parameters_are_refused() {
         assert_eq!(
             Parameters::from_form(b"code=1&code=2").err(),
+            Some(ParameterError::Repeated(String::from("code")))
+        );
+        assert_eq!(
+            Parameters::from_json(br#"{"code":"1","code":"2"}"#).err(),
             Some(ParameterError::Repeated(String::from("code")))
         );
         assert_eq!(

@@ -24,7 +24,20 @@ pub fn with_parameters(redirect_uri: &str, parameters: &[(&str, &str)]) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back(value in ".{0,200}") {
+            let uri = with_parameters("https://a/cb", &[("code", "c"), ("state", &value)]);
+            prop_assert!(uri.is_ascii());
+            let url = url::Url::parse(&uri).unwrap();
+            let state = url.query_pairs().find(|(name, _)| name == "state").map(|(_, text)| text.into_owned());
+            prop_assert_eq!(state, Some(value));
+        }
+    }
 
     #[test]
     fn values_are_escaped_and_the_query_kept() {

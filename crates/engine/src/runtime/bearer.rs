@@ -98,6 +98,14 @@ impl Engine {
         {
             return None;
         }
+        // Tokens of an application end with it.
+        let audience = claims.get("aud")?.get(0)?.as_str()?;
+        if !state
+            .applications
+            .contains_key(&ClientId::parse(audience).ok()?)
+        {
+            return None;
+        }
         let jti = text("jti")?;
         let revoked = !state.revocations.is_empty() && {
             let id = TokenId::parse(jti)?;

@@ -204,4 +204,15 @@ on_each_engine! {
         client.post("revoke").form(&[("token", "unknown")]).send().await.expect(200);
         refused(client.post("revoke").form(&[]).send().await, 400, "invalid_request");
     }
+
+    async fn tokens_end_with_their_application(server) {
+        let client = Client::new(&server).await;
+        let other = client.another("regularwebapp").await;
+        let token = client.ada().await;
+        assert!(other.active(&token["access_token"]).await);
+        client.instance.delete(&format!("applications/{}", client.id)).await.expect(204);
+        assert!(!other.active(&token["access_token"]).await);
+        other.userinfo(&token["access_token"]).await.expect(401);
+        refused(client.token(&[GRANT]).await, 401, "invalid_client");
+    }
 }

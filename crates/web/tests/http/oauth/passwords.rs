@@ -123,4 +123,48 @@ on_each_engine! {
         assert!(decode(&body["id_token"]).1.get("scope").is_none());
         assert!(client.active(&body["access_token"]).await);
     }
+
+    async fn a_hash_of_another_maker_signs_in_and_is_replaced(server) {
+        let client = Client::new(&server).await;
+        // PBKDF2-SHA512, 1000 rounds, of "correct horse battery".
+        let hash = "$pbkdf2-sha512$i=1000$c2FsdHNhbHRzYWx0c2FsdA$lYhPheApeiwq3tK\
+                    G8A+KHC4iQ8mmHXFAKab1ywrJ5QhG73jAKAyVeLsbqTYH/KNRnW0OYbntj3FPNcXf3GKcRg";
+        let users = json!({"users": [{
+            "scimUser": {"emails": [{"value": "old@example.com", "primary": true}], "status": "CONFIRMED"},
+            "passwordHash": hash,
+            "passwordHashAlg": "PBKDF2WithHmacSHA512",
+        }]});
+        let answer = client.instance.post("cloud_directory/import?encryption_secret=secret", users).await.expect(200).json();
+        assert_eq!(answer["added"], 1, "{answer}");
+        let algorithm = async || {
+            let all = client.instance.get("cloud_directory/export?encryption_secret=secret").await;
+            let users = all["users"].as_array().unwrap().clone();
+            let old = users.iter().find(|user| user["scimUser"]["emails"][0]["value"] == "old@example.com").unwrap();
+            old["passwordHashAlg"].as_str().unwrap().to_owned()
+        };
+        refused(client.password("old@example.com", "wrong password").await, 400, "invalid_grant");
+        assert_eq!(algorithm().await, "PBKDF2WithHmacSHA512");
+        client.password("old@example.com", PASSWORD).await.expect(200);
+        assert_eq!(algorithm().await, "Argon2id");
+        client.password("old@example.com", PASSWORD).await.expect(200);
+    }
+
+    async fn a_token_with_all_the_claims_it_may_have_still_verifies(server) {
+        let client = Client::new(&server).await;
+        let sub = decode(&client.ada().await["access_token"]).1["sub"].as_str().unwrap().to_owned();
+        let attributes = json!({"attributes": {"big": "x".repeat(60_000), "bigger": "y".repeat(39_000)}});
+        client.instance.put(&format!("users/{sub}/profile"), attributes).await.expect(200);
+        let claims = json!([
+            {"source": "attributes", "sourceClaim": "big"},
+            {"source": "attributes", "sourceClaim": "bigger"},
+            {"source": "attributes", "sourceClaim": "big", "destinationClaim": "past_the_limit"},
+        ]);
+        client.instance.put("config/tokens", json!({"accessTokenClaims": claims})).await.expect(200);
+        let body = client.ada().await;
+        let (_, access) = decode(&body["access_token"]);
+        assert_eq!(access["bigger"].as_str().unwrap().len(), 39_000);
+        assert!(access.get("past_the_limit").is_none());
+        assert!(client.active(&body["access_token"]).await);
+        client.userinfo(&body["access_token"]).await.expect(200);
+    }
 }
