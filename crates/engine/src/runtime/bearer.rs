@@ -91,18 +91,11 @@ impl Engine {
         if expires <= self.now().seconds() || !self.issued_by(state.id, text("iss")?) {
             return None;
         }
+        // Tokens of an application end with it.
         let audience = claims.get("aud")?.as_array()?;
         let mut clients = audience.iter().filter_map(Value::as_str);
         if !clients
             .any(|id| ClientId::parse(id).is_ok_and(|id| state.applications.contains_key(&id)))
-        {
-            return None;
-        }
-        // Tokens of an application end with it.
-        let audience = claims.get("aud")?.get(0)?.as_str()?;
-        if !state
-            .applications
-            .contains_key(&ClientId::parse(audience).ok()?)
         {
             return None;
         }
