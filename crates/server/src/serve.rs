@@ -3,7 +3,11 @@
 use std::{fs, io::Write, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 use vestibule_crypto::{password::HasherPool, random::SystemRandom, seal::MasterKey};
 use vestibule_engine::{Engine, Ingredients, Settings};
@@ -72,6 +76,7 @@ async fn serve(options: Options) -> Result<()> {
             import_body: options.max_import_body,
         },
     ));
+    let mut signals = Stop::listen()?;
     println!("listening on {url}");
     std::io::stdout()
         .flush()
@@ -88,7 +93,7 @@ async fn serve(options: Options) -> Result<()> {
         let _ = drained.wait_for(|stop| *stop).await;
     });
     let server = tokio::spawn(server.into_future());
-    wait_for_signal().await?;
+    signals.wait().await;
     tracing::info!("stopping");
     stop.send_replace(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
@@ -155,15 +160,26 @@ async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
     }
 }
 
-async fn wait_for_signal() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that stop the service. They are listened for before anybody is told that it is ready.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+        })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn start_log(options: &Options) -> Result<()> {
