@@ -16,7 +16,7 @@ use base64::{
         general_purpose::{STANDARD, URL_SAFE_NO_PAD},
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -309,7 +309,16 @@ pub fn verify(
     key: &VerifyingKey,
     allowed: &[Algorithm],
 ) -> Result<Map<String, Value>, JoseError> {
-    let header = decode_unverified_header(token)?;
+    verify_as(token, &decode_unverified_header(token)?, key, allowed)
+}
+
+/// The same for a caller who has read the header of this token already, and wants only some of the claims.
+pub fn verify_as<T: DeserializeOwned>(
+    token: &str,
+    header: &Header,
+    key: &VerifyingKey,
+    allowed: &[Algorithm],
+) -> Result<T, JoseError> {
     if !allowed
         .iter()
         .any(|algorithm| algorithm.name() == header.alg)

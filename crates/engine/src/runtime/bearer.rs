@@ -1,5 +1,6 @@
 //! Signed tokens that come back: verification, introspection.
 
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vestibule_crypto::jose::{self, Algorithm};
 use vestibule_model::{
@@ -29,6 +30,17 @@ impl<'a> TokenId<'a> {
     }
 }
 
+/// The claims that decide whether a token is good.
+#[derive(Deserialize)]
+struct Vital {
+    iss: String,
+    exp: i64,
+    aud: Vec<String>,
+    jti: String,
+    #[serde(default)]
+    sub: Option<String>,
+}
+
 impl Engine {
     /// Whether a token of this instance is good now (RFC 7662). Reads no row.
     ///
@@ -42,7 +54,9 @@ impl Engine {
             .get("token")
             .ok_or_else(|| Error::invalid("The parameter token is required."))?;
         Ok(Introspection {
-            active: self.verified_claims(&state, token).is_some(),
+            active: self
+                .verified::<Vital>(&state, token)
+                .is_some_and(|vital| self.is_live(&state, &vital)),
         })
     }
 
@@ -82,37 +96,57 @@ impl Engine {
         state: &TenantState,
         token: &str,
     ) -> Option<Map<String, Value>> {
+        let claims: Map<String, Value> = self.verified(state, token)?;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        let vital = Vital {
+            iss: text("iss")?,
+            exp: claims.get("exp").and_then(Value::as_i64)?,
+            aud: claims
+                .get("aud")?
+                .as_array()?
+                .iter()
+                .filter_map(|id| id.as_str().map(str::to_owned))
+                .collect(),
+            jti: text("jti")?,
+            sub: text("sub"),
+        };
+        self.is_live(state, &vital).then_some(claims)
+    }
+
+    /// What a key of the instance has signed. Nothing but the signature is checked.
+    fn verified<T: DeserializeOwned>(&self, state: &TenantState, token: &str) -> Option<T> {
         let header = jose::decode_unverified_header(token).ok()?;
-        let kid = header.kid?;
+        let kid = header.kid.as_deref()?;
         let key = state.keys.iter().find(|key| key.kid() == kid)?;
-        let claims = jose::verify(token, key.verifying_key(), &[Algorithm::RS256]).ok()?;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let expires = claims.get("exp").and_then(Value::as_i64)?;
-        if expires <= self.now().seconds() || !self.issued_by(state.id, text("iss")?) {
-            return None;
+        jose::verify_as(token, &header, key.verifying_key(), &[Algorithm::RS256]).ok()
+    }
+
+    /// Whether a signed token is this instance's, has not expired, was not revoked, and its application is still registered.
+    fn is_live(&self, state: &TenantState, vital: &Vital) -> bool {
+        if vital.exp <= self.now().seconds() || !self.issued_by(state.id, &vital.iss) {
+            return false;
         }
         // Tokens of an application end with it.
-        let audience = claims.get("aud")?.as_array()?;
-        let mut clients = audience.iter().filter_map(Value::as_str);
-        if !clients
-            .any(|id| ClientId::parse(id).is_ok_and(|id| state.applications.contains_key(&id)))
-        {
-            return None;
+        let registered =
+            |id: &String| ClientId::parse(id).is_ok_and(|id| state.applications.contains_key(&id));
+        if !vital.aud.iter().any(registered) {
+            return false;
         }
-        let jti = text("jti")?;
-        let revoked = !state.revocations.is_empty() && {
-            let id = TokenId::parse(jti)?;
-            [
-                (RevocationKind::Token, Some(jti)),
-                (RevocationKind::Grant, Some(id.grant)),
-                (RevocationKind::Profile, text("sub")),
-            ]
-            .into_iter()
-            .filter_map(|(kind, subject)| state.revocations.get(&(kind, subject?.to_owned())))
-            // A token of the very millisecond of the revocation may be an old one.
-            .any(|before| id.issued <= *before)
+        if state.revocations.is_empty() {
+            return true;
+        }
+        let Some(id) = TokenId::parse(&vital.jti) else {
+            return false;
         };
-        (!revoked).then_some(claims)
+        ![
+            (RevocationKind::Token, Some(vital.jti.as_str())),
+            (RevocationKind::Grant, Some(id.grant)),
+            (RevocationKind::Profile, vital.sub.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, subject)| state.revocations.get(&(kind, subject?.to_owned())))
+        // A token of the very millisecond of the revocation may be an old one.
+        .any(|before| id.issued <= *before)
     }
 
     fn issued_by(&self, tenant: TenantId, issuer: &str) -> bool {
