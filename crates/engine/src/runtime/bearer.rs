@@ -138,9 +138,13 @@ impl Engine {
         let Some(id) = TokenId::parse(&vital.jti) else {
             return false;
         };
+        // Nothing new may descend from a sign-in that was ended, whatever its time: its last token may have been signed meanwhile.
+        let grant = (RevocationKind::Grant, id.grant.to_owned());
+        if state.revocations.contains_key(&grant) {
+            return false;
+        }
         ![
             (RevocationKind::Token, Some(vital.jti.as_str())),
-            (RevocationKind::Grant, Some(id.grant)),
             (RevocationKind::Profile, vital.sub.as_deref()),
         ]
         .into_iter()

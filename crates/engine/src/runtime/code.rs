@@ -166,8 +166,13 @@ impl Bound {
     /// Who signed in. An anonymous profile is made only now, so that a request without consequence leaves nothing behind.
     fn person(&self, t: &mut Tenant<'_, '_>, now: Timestamp) -> Result<Option<Person>> {
         let found = Person::find(t, self.profile, &self.provider)?;
-        if found.is_some() || self.provider != ANONYMOUS {
+        if self.provider != ANONYMOUS {
             return Ok(found);
+        }
+        if let Some(found) = found {
+            // Someone may have signed in and continued the profile since: it is theirs alone now.
+            let still = found.profile.kind == ProfileKind::Anonymous;
+            return Ok(still.then_some(found));
         }
         let profile = Profile {
             id: self.profile,

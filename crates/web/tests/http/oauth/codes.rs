@@ -164,9 +164,12 @@ on_each_engine! {
         let more = client.redeem(&parameter(&again.header("location"), "code"), &[]).await.expect(200).json();
         assert_eq!(decode(&more["access_token"]).1["sub"], access["sub"]);
         client.server().put("/api/v1/attributes/cart").bearer(token).body("3").send().await.expect(200);
+        let held = client.authorize(&format!("idp=appid_anon&appid_access_token={token}")).await.expect(302);
         server.clock.advance_seconds(1);
         let code = client.code(&format!("appid_access_token={token}")).await;
         let known = client.redeem(&code, &[]).await.expect(200).json();
+        // An anonymous code from before is worth nothing: the profile is someone's now.
+        refused(client.redeem(&parameter(&held.header("location"), "code"), &[]).await, 400, "invalid_grant");
         assert_eq!(decode(&known["access_token"]).1["sub"], access["sub"]);
         assert!(!client.active(&body["access_token"]).await);
         assert!(!client.active(&more["access_token"]).await);
