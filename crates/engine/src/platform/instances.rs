@@ -171,20 +171,21 @@ impl Engine {
         guid: TenantId,
         change: InstanceChange,
     ) -> Result<Instance> {
-        let mut instance = self.permit_instance(by, guid, PlatformRole::Editor).await?;
-        must_be_active(&instance)?;
-        must_be_unlocked(&instance)?;
-        if let Some(name) = &change.name {
-            instance.name = parse_name(name)?;
-        }
-        if let Some(plan) = change.resource_plan_id {
-            instance.resource_plan_id = short("resource_plan_id", Some(plan), "")?;
-        }
-        if change.parameters.is_some() {
-            instance.parameters = object("parameters", change.parameters)?;
-        }
-        instance.last_operation = String::from("update");
-        self.keep_instance(by, instance).await
+        self.modify_instance(by, guid, move |instance| {
+            must_be_unlocked(instance)?;
+            if let Some(name) = &change.name {
+                instance.name = parse_name(name)?;
+            }
+            if let Some(plan) = change.resource_plan_id {
+                instance.resource_plan_id = short("resource_plan_id", Some(plan), "")?;
+            }
+            if change.parameters.is_some() {
+                instance.parameters = object("parameters", change.parameters)?;
+            }
+            instance.last_operation = String::from("update");
+            Ok(())
+        })
+        .await
     }
 
     /// Locks an instance against change and deletion, or unlocks it.
@@ -194,10 +195,11 @@ impl Engine {
         guid: TenantId,
         lock: Lock,
     ) -> Result<Instance> {
-        let mut instance = self.permit_instance(by, guid, PlatformRole::Editor).await?;
-        must_be_active(&instance)?;
-        instance.locked = lock == Lock::Locked;
-        self.keep_instance(by, instance).await
+        self.modify_instance(by, guid, move |instance| {
+            instance.locked = lock == Lock::Locked;
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes an instance: it stops serving at once, rests for the retention period, and can be restored whole until then. With
@@ -206,16 +208,8 @@ impl Engine {
     /// # Errors
     /// `Conflict` when it is locked, deleted already, or has credentials.
     pub async fn delete_instance(&self, by: &Platform, guid: TenantId, keys: Keys) -> Result<()> {
-        let mut instance = self.permit_instance(by, guid, PlatformRole::Editor).await?;
-        must_be_active(&instance)?;
-        must_be_unlocked(&instance)?;
-        let now = self.now();
-        instance.state = InstanceState::PendingReclamation;
-        instance.last_operation = String::from("delete");
-        instance.deleted_by = Some(by.caller.iam_id.clone());
-        instance.updated_by = by.caller.iam_id.clone();
-        instance.deleted_at = Some(now);
-        instance.updated_at = now;
+        let instance = self.permit_instance(by, guid, PlatformRole::Editor).await?;
+        let (now, who) = (self.now(), by.caller.iam_id.clone());
         let reclamation = Reclamation {
             id: self.random_uuid(),
             account_id: instance.account_id.clone(),
@@ -226,6 +220,14 @@ impl Engine {
         };
         self.store()
             .platform_write::<_, Error>(move |platform| {
+                let mut instance = locked_instance(platform, guid)?;
+                must_be_unlocked(&instance)?;
+                instance.state = InstanceState::PendingReclamation;
+                instance.last_operation = String::from("delete");
+                instance.deleted_by = Some(who.clone());
+                instance.updated_by = who;
+                instance.deleted_at = Some(now);
+                instance.updated_at = now;
                 let credentials = platform.list_resource_keys(
                     &instance.account_id,
                     Some(guid),
@@ -252,19 +254,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes a changed instance.
-    pub(super) async fn keep_instance(
+    /// Changes an active instance as it is at that moment.
+    async fn modify_instance(
         &self,
         by: &Platform,
-        mut instance: Instance,
+        guid: TenantId,
+        change: impl FnOnce(&mut Instance) -> Result<()> + Send + 'static,
     ) -> Result<Instance> {
-        instance.updated_at = self.now();
-        instance.updated_by = by.caller.iam_id.clone();
-        let row = instance.clone();
-        self.store()
-            .platform_write::<_, Error>(move |platform| Ok(platform.update_instance(&row)?))
+        self.permit_instance(by, guid, PlatformRole::Editor).await?;
+        let (now, who) = (self.now(), by.caller.iam_id.clone());
+        let instance = self
+            .store()
+            .platform_write::<_, Error>(move |platform| {
+                let mut instance = locked_instance(platform, guid)?;
+                change(&mut instance)?;
+                instance.updated_at = now;
+                instance.updated_by = who;
+                platform.update_instance(&instance)?;
+                Ok(instance)
+            })
             .await?;
-        self.forget_instance(instance.guid);
+        self.forget_instance(guid);
         Ok(instance)
     }
 
@@ -319,6 +329,19 @@ pub fn parse_instance_id(text: &str) -> Result<TenantId> {
         None => text,
     };
     TenantId::parse(guid).map_err(|_| Error::not_found("There is no such instance."))
+}
+
+/// An active instance, whose state nobody else changes until the transaction ends.
+fn locked_instance(
+    platform: &mut vestibule_store::scope::Platform<'_, '_>,
+    guid: TenantId,
+) -> Result<Instance> {
+    platform.lock_instance(guid)?;
+    let instance = platform
+        .find_instance(guid)?
+        .ok_or_else(|| Error::not_found("There is no such instance."))?;
+    must_be_active(&instance)?;
+    Ok(instance)
 }
 
 fn must_be_active(instance: &Instance) -> Result<()> {

@@ -231,6 +231,8 @@ fn keep_an_administrator(
     if !rules_all(changed) {
         return Ok(());
     }
+    // Two who take the last two from each other at once would each see the other's.
+    platform.lock_policies()?;
     let start = (vestibule_model::time::Timestamp::default(), "");
     let left = platform
         .list_policies(&changed.account_id, None, start, 100_000)?

@@ -46,21 +46,28 @@ impl Engine {
         by: &Platform,
         id: &str,
     ) -> Result<(Reclamation, Instance)> {
-        let (reclamation, mut instance) = self.find_reclamation(by, id).await?;
-        instance.state = InstanceState::Active;
-        instance.last_operation = String::from("reclaim");
-        instance.deleted_at = None;
-        instance.deleted_by = None;
-        instance.updated_at = self.now();
-        instance.updated_by = by.caller.iam_id.clone();
-        let (row, id) = (instance.clone(), reclamation.id.clone());
-        self.store()
+        let (reclamation, instance) = self.find_reclamation(by, id).await?;
+        let (guid, id) = (instance.guid, reclamation.id.clone());
+        let (now, who) = (self.now(), by.caller.iam_id.clone());
+        let instance = self
+            .store()
             .platform_write::<_, Error>(move |platform| {
+                platform.lock_instance(guid)?;
+                let mut instance = platform
+                    .find_instance(guid)?
+                    .filter(|instance| instance.state == InstanceState::PendingReclamation)
+                    .ok_or_else(no_such_reclamation)?;
                 if !platform.delete_reclamation(&id)? {
                     return Err(no_such_reclamation());
                 }
-                platform.update_instance(&row)?;
-                Ok(())
+                instance.state = InstanceState::Active;
+                instance.last_operation = String::from("reclaim");
+                instance.deleted_at = None;
+                instance.deleted_by = None;
+                instance.updated_at = now;
+                instance.updated_by = who;
+                platform.update_instance(&instance)?;
+                Ok(instance)
             })
             .await?;
         self.forget_instance(instance.guid);
@@ -74,7 +81,9 @@ impl Engine {
         id: &str,
     ) -> Result<(Reclamation, Instance)> {
         let (reclamation, mut instance) = self.find_reclamation(by, id).await?;
-        self.destroy(&reclamation).await?;
+        if !self.destroy(&reclamation).await? {
+            return Err(no_such_reclamation());
+        }
         instance.state = InstanceState::Removed;
         Ok((reclamation, instance))
     }
@@ -86,32 +95,47 @@ impl Engine {
             .store()
             .platform_read::<_, Error>(move |platform| Ok(platform.list_due_reclamations(now)?))
             .await?;
+        let mut destroyed = 0;
         for reclamation in &due {
-            self.destroy(reclamation).await?;
+            destroyed += usize::from(self.destroy(reclamation).await?);
         }
-        Ok(due.len())
+        Ok(destroyed)
     }
 
     /// Ends the wait and marks the instance removed first, so that it cannot be restored half empty; then removes its rows in
-    /// chunks. A process that dies in between leaves a removed instance whose rows the next start removes.
-    async fn destroy(&self, reclamation: &Reclamation) -> Result<()> {
+    /// chunks. A process that dies in between leaves a removed instance whose rows the next start removes. False when the instance
+    /// was restored, or destroyed, since the reclamation was read.
+    async fn destroy(&self, reclamation: &Reclamation) -> Result<bool> {
         let (guid, id, now) = (reclamation.instance, reclamation.id.clone(), self.now());
-        self.store()
+        let waiting = id.clone();
+        let doomed = self
+            .store()
             .platform_write::<_, Error>(move |platform| {
+                platform.lock_instance(guid)?;
+                if !platform.has_reclamation(&waiting)? {
+                    return Ok(false);
+                }
                 if let Some(mut instance) = platform.find_instance(guid)? {
+                    if instance.state == InstanceState::Active {
+                        platform.delete_reclamation(&waiting)?;
+                        return Ok(false);
+                    }
                     instance.state = InstanceState::Removed;
                     instance.updated_at = now;
                     platform.update_instance(&instance)?;
                 }
-                Ok(())
+                Ok(true)
             })
             .await?;
+        if !doomed {
+            return Ok(false);
+        }
         self.forget_instance(guid);
         self.empty(guid).await?;
         self.store()
             .platform_write::<_, Error>(move |platform| Ok(platform.delete_reclamation(&id)?))
             .await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn empty(&self, guid: TenantId) -> Result<()> {

@@ -80,6 +80,11 @@ impl Platform<'_, '_> {
             .transpose()
     }
 
+    /// Keeps other writes that decide on an instance's state waiting until this one ends.
+    pub fn lock_instance(&mut self, guid: TenantId) -> Result<()> {
+        self.conn.lock(&format!("instance:{guid}"))
+    }
+
     /// Instances of an account after `after` in order of creation, removed ones included.
     pub fn list_instances(
         &mut self,
@@ -265,6 +270,15 @@ impl Platform<'_, '_> {
             .iter()
             .map(reclamation)
             .collect()
+    }
+
+    /// Whether the wait has not ended yet.
+    pub fn has_reclamation(&mut self, id: &str) -> Result<bool> {
+        let found = self.conn.query_opt(
+            "SELECT id FROM reclamations WHERE id = $1",
+            &[Value::from(id)],
+        )?;
+        Ok(found.is_some())
     }
 
     /// Ends the wait.

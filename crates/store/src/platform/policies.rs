@@ -37,6 +37,11 @@ impl Platform<'_, '_> {
         Ok(())
     }
 
+    /// Keeps other writes that decide on all policies waiting until this one ends.
+    pub fn lock_policies(&mut self) -> Result<()> {
+        self.conn.lock("policies")
+    }
+
     /// A policy by id.
     pub fn find_policy(&mut self, account: &str, id: &str) -> Result<Option<Policy>> {
         self.conn

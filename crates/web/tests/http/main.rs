@@ -5,6 +5,8 @@ mod guards;
 #[cfg(test)]
 mod instance;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod management;
 #[cfg(test)]
 mod oauth;
