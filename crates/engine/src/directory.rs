@@ -168,6 +168,7 @@ impl Engine {
                 if ends {
                     t.touch(now)?;
                 }
+                t.lock_directory_user(id)?;
                 let mut user = find(t, id)?.user;
                 user.card = replaced(&user.card, body)?;
                 user.status = state.status.unwrap_or(user.status);

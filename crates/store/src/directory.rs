@@ -198,9 +198,9 @@ impl Tenant<'_, '_> {
         Ok(changed == 1)
     }
 
-    /// Notes a sign-in.
-    pub fn record_login(&mut self, user: DirectoryUserId, now: Timestamp) -> Result<()> {
-        self.conn.execute(
+    /// Notes a sign-in; `false` when there is no such user. Other changes of the user wait until this transaction ends.
+    pub fn record_login(&mut self, user: DirectoryUserId, now: Timestamp) -> Result<bool> {
+        let noted = self.conn.execute(
             "UPDATE directory_users SET last_login_at = $3 WHERE tenant = $1 AND id = $2",
             &[
                 Value::from(self.key()),
@@ -208,7 +208,7 @@ impl Tenant<'_, '_> {
                 Value::from(now.millis()),
             ],
         )?;
-        Ok(())
+        Ok(noted == 1)
     }
 
     /// Removes a user, not the profile; `false` when there is no such user.
@@ -223,6 +223,12 @@ impl Tenant<'_, '_> {
     /// Keeps other writes that import people into this instance waiting until this one ends.
     pub fn lock_people(&mut self) -> Result<()> {
         let name = format!("people:{}", self.key());
+        self.conn.lock(&name)
+    }
+
+    /// Keeps other writes that change what they read of this user waiting until this one ends.
+    pub fn lock_directory_user(&mut self, user: DirectoryUserId) -> Result<()> {
+        let name = format!("directory-user:{}:{user}", self.key());
         self.conn.lock(&name)
     }
 

@@ -28,12 +28,12 @@ impl Engine {
         self.store()
             .write(tenant, move |t| {
                 t.touch(now)?;
-                revoke_user(t, id, now)?;
-                if t.delete_directory_user(id)? {
-                    Ok(())
-                } else {
-                    Err(no_such_user())
+                // A sign-in that is under way ends before this; then its profile is seen.
+                if !t.delete_directory_user(id)? {
+                    return Err(no_such_user());
                 }
+                revoke_user(t, id, now)?;
+                Ok(())
             })
             .await?;
         self.tenants().forget(tenant);

@@ -75,6 +75,10 @@ impl Engine {
                 if anonymous.is_some() {
                     t.touch(now)?;
                 }
+                // Removed while the password was checked.
+                if !t.record_login(user.id, now)? {
+                    return Err(wrong_credentials());
+                }
                 let mut new_id = ProfileId::from_random_bytes(fresh);
                 let continued = match anonymous {
                     Some(anonymous) => anonymous.give_up(t, &sign_in, now)?,
@@ -90,14 +94,17 @@ impl Engine {
                     t.update_attributes(profile.id, &old.attributes, now)?;
                     profile.attributes = old.attributes;
                 }
-                t.record_login(user.id, now)?;
                 Person::of(t, profile, CLOUD_DIRECTORY)
             })
             .await;
         if anonymous.is_some() {
             self.tenants().forget(state.id);
         }
-        person
+        let person = person?;
+        if let Some(user) = &person.user {
+            self.may_sign_in(&config, user)?;
+        }
+        Ok(person)
     }
 
     /// Whether a directory user may sign in, now that the password was right; also asked when tokens are renewed.
