@@ -246,7 +246,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(!t.update_directory_user(&user()?.user)?);
     assert!(!t.update_password(ids().user, Some("changed"), later)?);
     assert!(!t.update_password_hash(ids().user, "old", "changed")?);
-    t.record_login(ids().user, later)?;
+    assert!(!t.record_login(ids().user, later)?);
     assert!(!t.delete_directory_user(ids().user)?);
     assert!(!t.update_profile(&profile(ProfileKind::Known)?)?);
     assert!(!t.update_attributes(
@@ -264,6 +264,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
     t.lock_people()?;
+    t.lock_directory_user(ids().user)?;
     t.lock_profile(ids().profile)?;
     t.lock_identity("google", "g-1")?;
     // What takes the ids of other rows of A can only fail or do nothing.
