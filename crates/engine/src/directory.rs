@@ -135,10 +135,11 @@ impl Engine {
         let stored = StoredUser {
             user: user.clone(),
             password_hash: Some(hash.as_str().to_owned()),
+            password_changed_at: Some(now),
         };
         self.store()
             .write(writer.tenant(), move |t| {
-                t.insert_directory_users(std::slice::from_ref(&stored))?;
+                t.insert_directory_user(&stored)?;
                 if profile == FirstProfile::Now {
                     let sign_in: SignIn = sign_in_of(t.id(), &stored.user);
                     claim_profile(t, &sign_in, profile_id, now)?;

@@ -4,9 +4,11 @@
 //! Records are read and checked before any transaction begins. They are applied in chunks, each one transaction: whatever happens,
 //! no user is there by half. A record that is refused leaves nothing behind and is named in the report.
 
+mod directory_apply;
 mod directory_export;
 mod directory_import;
 mod directory_record;
+mod profile_apply;
 mod profile_export;
 mod profile_import;
 mod profile_record;
@@ -66,8 +68,43 @@ pub struct ImportReport {
     pub skipped: usize,
     /// Records that were refused, in the order of the file.
     pub failures: Vec<Failure>,
-    /// Users that were imported without a password, because the caller said so.
-    pub without_password: Vec<Name>,
+    /// Users that were imported without a password, because the caller said so, with their place in the file.
+    pub without_password: Vec<(usize, Name)>,
+    /// Users that existed: overwritten or left as they are.
+    pub passed: Vec<Passed>,
+    /// Users whose id is another than the one they asked for: old and new id.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A user who existed.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// Its place in the file, counted from 0.
+    pub index: usize,
+    /// Whom it is about.
+    pub name: Name,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a user who existed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Overwritten.
+    Updated,
+    /// Left as it is.
+    Skipped,
+}
+
+/// A user who has a new id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// `directory` or `profile`.
+    pub kind: &'static str,
+    /// The id it came with.
+    pub from: String,
+    /// The id it has here.
+    pub to: String,
 }
 
 impl ImportReport {
@@ -77,6 +114,8 @@ impl ImportReport {
         self.skipped += other.skipped;
         self.failures.extend(other.failures);
         self.without_password.extend(other.without_password);
+        self.passed.extend(other.passed);
+        self.renamed.extend(other.renamed);
     }
 }
 

@@ -11,6 +11,7 @@ use vestibule_model::{
     object::RawObject,
     profile::{ANONYMOUS, FUTURE_PROVIDERS, Identity, Profile, ProfileKind},
 };
+use uuid::Uuid;
 use vestibule_store::{Page, scope::Tenant};
 
 use crate::{
@@ -229,9 +230,17 @@ impl Engine {
             .await
     }
 
-    /// Random bytes for so many profile ids, in ascending order: rows made together keep the order of the file they came in.
-    pub(crate) fn ordered_ids(&self, count: usize) -> Vec<[u8; 16]> {
-        let mut ids: Vec<[u8; 16]> = (0..count).map(|_| self.random_id()).collect();
+    /// So many new ids of this moment in ascending order: rows made together keep the order of the file they came in, and stand
+    /// together in every index.
+    pub(crate) fn ordered_ids(&self, count: usize) -> Vec<Uuid> {
+        let now = self.now();
+        let mut ids: Vec<Uuid> = (0..count)
+            .map(|_| {
+                let mut random = [0; 10];
+                self.random().fill(&mut random);
+                ProfileId::from_time(now, &random).uuid()
+            })
+            .collect();
         ids.sort_unstable();
         ids
     }

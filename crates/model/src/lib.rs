@@ -10,6 +10,7 @@ pub mod iam;
 pub mod id;
 pub mod instance;
 pub mod invalid;
+pub mod job;
 pub mod object;
 pub mod privilege;
 pub mod profile;

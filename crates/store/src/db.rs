@@ -7,10 +7,13 @@ use std::{
 };
 
 use crate::{
-    Error, Result, Row, Value, dialect, migrate,
+    Cells, Error, Result, Row, Value, dialect, migrate,
     postgres::{Mode, Postgres, Session},
     sqlite::Sqlite,
 };
+
+/// From so many rows on, PostgreSQL's `COPY` is worth its extra round trip.
+const COPIED: usize = 16;
 
 /// An open database. Clones are handles to the same one.
 #[derive(Clone)]
@@ -103,6 +106,23 @@ impl Db {
     {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(f).await,
+            Engine::Postgres(postgres) => postgres.run(Mode::Read, f).await,
+        }
+    }
+
+    /// Runs `f`, which must not write, for as long as it likes: all its statements see the database as of one moment, and it keeps
+    /// nobody else from reading. The caller bounds how many there are at a time, and for how long: while one lasts, the log of the
+    /// database grows.
+    pub async fn snapshot<T, E>(
+        &self,
+        f: impl FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.snapshot(f).await,
             Engine::Postgres(postgres) => postgres.run(Mode::Read, f).await,
         }
     }
@@ -200,10 +220,51 @@ impl<'a> Conn<'a> {
     /// Runs one statement for each set of parameters, in their order, and tells how many rows were changed in all.
     pub fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<u64> {
         self.guard(|engine| {
+            let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
             rows.iter().try_for_each(|params| dialect::check(params))?;
             match engine {
-                ConnEngine::Sqlite(conn) => crate::sqlite::execute_many(conn, sql, rows),
-                ConnEngine::Postgres(session) => session.execute_many(sql, rows),
+                ConnEngine::Sqlite(conn) => crate::sqlite::execute_many(conn, sql, &rows),
+                ConnEngine::Postgres(session) => session.execute_many(sql, &rows),
+            }
+        })
+    }
+
+    /// Adds rows to a table, by the fastest way that the engine has, and tells how many. A row that is there already is a `Conflict`.
+    /// `columns` names the column of each value.
+    pub fn insert_many(
+        &mut self,
+        table: &str,
+        columns: &[&str],
+        rows: &[&[Value]],
+    ) -> Result<u64> {
+        self.guard(|engine| {
+            rows.iter().try_for_each(|values| dialect::check(values))?;
+            match engine {
+                ConnEngine::Postgres(session) if rows.len() >= COPIED => {
+                    session.copy(table, columns, rows)
+                }
+                ConnEngine::Postgres(session) => {
+                    session.execute_many(&dialect::insert(table, columns), rows)
+                }
+                ConnEngine::Sqlite(conn) => {
+                    crate::sqlite::execute_many(conn, &dialect::insert(table, columns), rows)
+                }
+            }
+        })
+    }
+
+    /// Shows each row of a statement to `each` without copying it. On PostgreSQL the driver may hold all of them: bound their number.
+    pub fn scan(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        mut each: impl FnMut(&Cells<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.guard(|engine| {
+            dialect::check(params)?;
+            match engine {
+                ConnEngine::Sqlite(conn) => crate::sqlite::scan(conn, sql, params, &mut each),
+                ConnEngine::Postgres(session) => session.scan(sql, params, &mut each),
             }
         })
     }

@@ -7,12 +7,14 @@
 //! 5. U+0000 in text: PostgreSQL cannot store it, so neither does ([`check`]).
 //! 6. Writes run one after another on SQLite and side by side on PostgreSQL ([`POSTGRES_LOCK`]).
 //! 7. The order of text: bytes on SQLite, the server's choice on PostgreSQL unless columns say `COLLATE "C"` (the migrations).
-//! 8. The catalogue of tables and columns (only [`unique_keys`] and `tests/seam.rs` read it).
+//! 8. Many rows at a time: `COPY` on PostgreSQL, one prepared statement on SQLite ([`Conn::insert_many`], [`copy_row`]).
+//! 9. The catalogue of tables and columns (only [`unique_keys`] and `tests/seam.rs` read it).
 //!
 //! A statement text that means one thing on one engine and another on the other is a mistake, not a difference.
 
 use std::collections::HashMap;
 
+use bytes::{BufMut, BytesMut};
 use rusqlite::ffi;
 use tokio_postgres::{
     error::{DbError, SqlState},
@@ -57,6 +59,54 @@ pub(crate) fn parameter_type(inferred: &Type) -> Type {
         Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => Type::TEXT,
         ref other => other.clone(),
     }
+}
+
+/// The statement that adds one row.
+pub(crate) fn insert(table: &str, columns: &[&str]) -> String {
+    let places: Vec<String> = (1..=columns.len()).map(|n| format!("${n}")).collect();
+    format!(
+        "INSERT INTO {table} ({}) VALUES ({})",
+        columns.join(", "),
+        places.join(", ")
+    )
+}
+
+/// A row in the text format of PostgreSQL's `COPY`.
+pub(crate) fn copy_row(values: &[Value], out: &mut BytesMut) {
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b'\t');
+        }
+        match value {
+            Value::Null => out.put_slice(b"\\N"),
+            Value::Int(value) => out.put_slice(value.to_string().as_bytes()),
+            Value::Text(text) => copy_text(text.as_bytes(), out),
+            Value::Blob(bytes) => {
+                out.put_slice(b"\\\\x");
+                for byte in bytes {
+                    out.put_slice(format!("{byte:02x}").as_bytes());
+                }
+            }
+        }
+    }
+    out.put_u8(b'\n');
+}
+
+fn copy_text(mut text: &[u8], out: &mut BytesMut) {
+    let special = |byte: &u8| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r');
+    while let Some(at) = text.iter().position(special) {
+        let (plain, rest) = text.split_at(at);
+        out.put_slice(plain);
+        let (escaped, rest) = rest.split_at(1);
+        out.put_slice(match escaped {
+            b"\t" => b"\\t",
+            b"\n" => b"\\n",
+            b"\r" => b"\\r",
+            _ => b"\\\\",
+        });
+        text = rest;
+    }
+    out.put_slice(text);
 }
 
 /// A mistake of the program in a statement.

@@ -1,6 +1,6 @@
 //! Cloud Directory users.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use vestibule_model::{
     directory::{DirectoryUser, LoginField, UserCard, UserStatus},
@@ -10,7 +10,7 @@ use vestibule_model::{
     time::Timestamp,
 };
 
-use crate::{Error, Page, Result, Row, Value, scope::Tenant};
+use crate::{Error, Page, Result, Row, Value, people::PersonRows, scope::Tenant};
 
 /// A directory user with the hash of the password, if there is one. Not `Debug`: hashes stay out of logs.
 #[derive(Clone)]
@@ -19,9 +19,12 @@ pub struct StoredUser {
     pub user: DirectoryUser,
     /// The password's hash in a notation that `vestibule-crypto` reads.
     pub password_hash: Option<String>,
+    /// When the password was set.
+    pub password_changed_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, body, status, active, locked_until, original_id, last_login_at, created_at, modified_at, password_hash";
+const COLUMNS: &str = "id, body, status, active, locked_until, original_id, last_login_at, created_at, modified_at, password_hash, \
+    password_changed_at";
 
 impl Tenant<'_, '_> {
     /// One user.
@@ -80,6 +83,17 @@ impl Tenant<'_, '_> {
         self.count("SELECT COUNT(*) FROM directory_users WHERE tenant = $1")
     }
 
+    /// Which of these directory ids are taken.
+    pub fn list_known_user_ids(&mut self, ids: &[String]) -> Result<HashSet<String>> {
+        self.query_each(
+            "SELECT id FROM directory_users WHERE tenant = $1 AND id IN ({list})",
+            ids,
+        )?
+        .iter()
+        .map(|row| row.text(0))
+        .collect()
+    }
+
     /// Which of these folded addresses users have, and who.
     pub fn list_users_by_email(
         &mut self,
@@ -104,38 +118,10 @@ impl Tenant<'_, '_> {
         by_key(&rows)
     }
 
-    /// Adds users. `Conflict` when an address or a name is taken.
-    pub fn insert_directory_users(&mut self, users: &[StoredUser]) -> Result<()> {
-        let rows: Vec<Vec<Value>> = users
-            .iter()
-            .map(|stored| {
-                let user = &stored.user;
-                let hashed_at = stored.password_hash.as_ref().map(|_| user.modified_at);
-                vec![
-                    Value::from(self.key()),
-                    Value::from(user.id.to_string()),
-                    Value::from(user.card.email().key()),
-                    Value::from(user.card.user_name_key()),
-                    Value::from(user.status.name()),
-                    Value::from(user.active),
-                    Value::from(user.locked_until.map(Timestamp::millis)),
-                    Value::from(user.card.body().to_text()),
-                    Value::from(stored.password_hash.as_deref()),
-                    Value::from(hashed_at.map(Timestamp::millis)),
-                    Value::from(user.original_id.as_deref()),
-                    Value::from(user.last_login_at.map(Timestamp::millis)),
-                    Value::from(user.created_at.millis()),
-                    Value::from(user.modified_at.millis()),
-                ]
-            })
-            .collect();
-        self.conn.execute_many(
-            "INSERT INTO directory_users (tenant, id, email_key, user_name_key, status, active, locked_until, body, \
-             password_hash, password_changed_at, original_id, last_login_at, created_at, modified_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            &rows,
-        )?;
-        Ok(())
+    /// Adds a user. `Conflict` when the address or the name is taken.
+    pub fn insert_directory_user(&mut self, user: &StoredUser) -> Result<()> {
+        let rows = PersonRows::new(self.id(), Some(user), None);
+        self.insert_people(&[(&rows, Vec::new())])
     }
 
     /// Replaces what a user says of itself and its state; password, original id and sign-ins stay. `false` when there is no such
@@ -261,6 +247,7 @@ fn stored_user(row: &Row) -> Result<StoredUser> {
             modified_at: Timestamp::from_millis(row.int(8)?),
         },
         password_hash: row.opt_text(9)?,
+        password_changed_at: row.opt_int(10)?.map(Timestamp::from_millis),
     })
 }
 

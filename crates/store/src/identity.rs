@@ -10,6 +10,7 @@ use vestibule_model::{
 
 use crate::{
     Error, Result, Row, Value,
+    people::{IDENTITY_COLUMNS, identity_values},
     profile::{COLUMNS, profile_id, profile_of},
     scope::Tenant,
 };
@@ -133,20 +134,12 @@ impl Tenant<'_, '_> {
         let rows: Vec<Vec<Value>> = given
             .iter()
             .map(|(profile, position, identity)| {
-                vec![
-                    Value::from(self.key()),
-                    Value::from(&identity.provider),
-                    Value::from(&identity.subject),
-                    Value::from(profile.to_string()),
-                    Value::from(*position),
-                    Value::from(identity.body.to_text()),
-                ]
+                identity_values(self.key(), *profile, *position, identity)
             })
             .collect();
-        self.conn.execute_many(
-            "INSERT INTO identities (tenant, provider, subject, profile_id, position, body) VALUES ($1, $2, $3, $4, $5, $6)",
-            &rows,
-        )?;
+        let rows: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        self.conn
+            .insert_many("identities", &IDENTITY_COLUMNS, &rows)?;
         Ok(())
     }
 

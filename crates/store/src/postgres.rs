@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
-use futures_util::{TryStreamExt, future::join, poll};
+use futures_util::{SinkExt, TryStreamExt, future::join, poll};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},
@@ -25,14 +25,17 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    Error, Result, Row, Value,
+    Cells, Error, Result, Row, Value,
     db::{Conn, ConnEngine, DbOptions, run},
     dialect::{self, UniqueKeys},
     tls,
+    value::CellsOf,
 };
 
 /// Sets of parameters that `execute_many` has under way at a time.
 const WINDOW: usize = 512;
+/// Bytes of `COPY` that go out at a time.
+const PACKET: usize = 1 << 16;
 /// How long the network may take to make a connection; with encryption and sign-in it may take twice as long.
 const CONNECT: Duration = Duration::from_secs(5);
 /// After how long without a word a connection is probed, and after how long without an answer it is given up.
@@ -226,14 +229,13 @@ impl Session {
     }
 
     /// Runs a statement for each set of parameters without waiting for one before the next is sent.
-    pub(crate) fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<u64> {
+    pub(crate) fn execute_many(&mut self, sql: &str, rows: &[&[Value]]) -> Result<u64> {
         self.with(sql, async |client, before| {
             client.batch_execute(&before).await?;
-            let params = rows.iter().map(Vec::as_slice).collect::<Vec<_>>();
-            let statement = prepare(client, sql, &params).await?;
+            let statement = prepare(client, sql, rows).await?;
             let mut changed = 0;
             let mut sent = VecDeque::with_capacity(WINDOW);
-            for params in rows {
+            for params in rows.iter().copied() {
                 if sent.len() == WINDOW
                     && let Some(oldest) = sent.pop_front()
                 {
@@ -250,6 +252,55 @@ impl Session {
                 changed += oldest.await?;
             }
             Ok(changed)
+        })
+    }
+
+    /// Adds rows in PostgreSQL's text format.
+    pub(crate) fn copy(
+        &mut self,
+        table: &str,
+        columns: &[&str],
+        rows: &[&[Value]],
+    ) -> Result<u64> {
+        let sql = format!("COPY {table} ({}) FROM STDIN", columns.join(", "));
+        self.with(&sql, async |client, before| {
+            if let Some(values) = rows.iter().find(|values| values.len() != columns.len()) {
+                let what = format!("{} values for {} columns", values.len(), columns.len());
+                return Err(dialect::mistake(&what, &sql).into());
+            }
+            client.batch_execute(&before).await?;
+            let sink = client.copy_in::<_, Bytes>(&sql).await?;
+            let mut sink = std::pin::pin!(sink);
+            let mut buffer = BytesMut::with_capacity(2 * PACKET);
+            for values in rows {
+                dialect::copy_row(values, &mut buffer);
+                if buffer.len() >= PACKET {
+                    sink.send(buffer.split().freeze()).await?;
+                }
+            }
+            sink.send(buffer.freeze()).await?;
+            Ok(sink.finish().await?)
+        })
+    }
+
+    /// Shows each row to `each` while the rest is on its way.
+    pub(crate) fn scan(
+        &mut self,
+        sql: &str,
+        params: &[Value],
+        each: &mut dyn FnMut(&Cells<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.with(sql, async |client, before| {
+            let rows = async {
+                let statement = prepare(client, sql, &[params]).await?;
+                Ok::<_, Failure>(client.query_raw(&statement, params).await?)
+            };
+            let rows = together(client, &before, rows).await?;
+            let mut rows = std::pin::pin!(rows);
+            while let Some(row) = rows.try_next().await? {
+                each(&Cells(CellsOf::Postgres(&row)))?;
+            }
+            Ok(())
         })
     }
 

@@ -1,6 +1,6 @@
 //! Profiles and the roles of their users.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use vestibule_model::{
     attributes::Attributes,
@@ -11,7 +11,7 @@ use vestibule_model::{
     time::Timestamp,
 };
 
-use crate::{Error, Page, Result, Row, Value, scope::Tenant};
+use crate::{Error, Page, Result, Row, Value, people::PersonRows, scope::Tenant};
 
 /// Which profiles a search is for. Anonymous ones are never found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,49 +79,10 @@ impl Tenant<'_, '_> {
         .collect()
     }
 
-    /// When the newest profile was made.
-    pub fn find_newest_profile_time(&mut self) -> Result<Option<Timestamp>> {
-        Ok(self
-            .conn
-            .query_opt(
-                "SELECT created_at FROM profiles WHERE tenant = $1 ORDER BY created_at DESC, id DESC LIMIT 1",
-                &[Value::from(self.key())],
-            )?
-            .map(|row| row.int(0))
-            .transpose()?
-            .map(Timestamp::from_millis))
-    }
-
     /// Adds a profile without identities and roles.
     pub fn insert_profile(&mut self, profile: &Profile) -> Result<()> {
-        self.insert_profiles(std::slice::from_ref(profile))
-    }
-
-    /// Adds profiles without identities and roles.
-    pub fn insert_profiles(&mut self, profiles: &[Profile]) -> Result<()> {
-        let rows: Vec<Vec<Value>> = profiles
-            .iter()
-            .map(|profile| {
-                vec![
-                    Value::from(self.key()),
-                    Value::from(profile.id.to_string()),
-                    Value::from(profile.kind.name()),
-                    Value::from(profile.name.as_deref()),
-                    Value::from(profile.email.as_deref()),
-                    Value::from(profile.email.as_deref().map(fold)),
-                    Value::from(profile.body.to_text()),
-                    Value::from(profile.attributes.object().to_text()),
-                    Value::from(profile.created_at.millis()),
-                    Value::from(profile.modified_at.millis()),
-                ]
-            })
-            .collect();
-        self.conn.execute_many(
-            "INSERT INTO profiles (tenant, id, kind, name, email, email_key, body, attributes, created_at, modified_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            &rows,
-        )?;
-        Ok(())
+        let rows = PersonRows::new(self.id(), None, Some((profile, &[])));
+        self.insert_people(&[(&rows, Vec::new())])
     }
 
     /// Replaces a profile; its id and time of creation stay. `false` when there is no such profile.
@@ -224,15 +185,9 @@ impl Tenant<'_, '_> {
             "DELETE FROM user_roles WHERE tenant = $1 AND profile_id = $2",
             &[Value::from(self.key()), Value::from(profile.to_string())],
         )?;
-        let given: Vec<(ProfileId, RoleId)> = roles.iter().map(|role| (profile, *role)).collect();
-        self.insert_user_roles(&given)
-    }
-
-    /// Gives roles to users. Profiles and roles exist.
-    pub fn insert_user_roles(&mut self, given: &[(ProfileId, RoleId)]) -> Result<()> {
-        let rows: Vec<Vec<Value>> = given
+        let rows: Vec<Vec<Value>> = roles
             .iter()
-            .map(|(profile, role)| {
+            .map(|role| {
                 vec![
                     Value::from(self.key()),
                     Value::from(profile.to_string()),
@@ -240,10 +195,30 @@ impl Tenant<'_, '_> {
                 ]
             })
             .collect();
+        // Someone else may be giving the same role at this moment.
         self.conn.execute_many(
             "INSERT INTO user_roles (tenant, profile_id, role_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             &rows,
         )?;
+        Ok(())
+    }
+
+    /// Gives users roles that they do not have yet. Profiles and roles exist.
+    pub(crate) fn insert_user_roles(&mut self, given: &[(ProfileId, RoleId)]) -> Result<()> {
+        let given: BTreeSet<&(ProfileId, RoleId)> = given.iter().collect();
+        let rows: Vec<[Value; 3]> = given
+            .into_iter()
+            .map(|(profile, role)| {
+                [
+                    Value::from(self.key()),
+                    Value::from(profile.to_string()),
+                    Value::from(role.to_string()),
+                ]
+            })
+            .collect();
+        let rows: Vec<&[Value]> = rows.iter().map(<[Value; 3]>::as_slice).collect();
+        self.conn
+            .insert_many("user_roles", &["tenant", "profile_id", "role_id"], &rows)?;
         Ok(())
     }
 

@@ -47,6 +47,21 @@ impl Store {
             .await
     }
 
+    /// Reads rows of one instance, all of them as of one moment, for as long as `f` likes, and without keeping others from reading.
+    pub async fn snapshot<T, E>(
+        &self,
+        tenant: TenantId,
+        f: impl FnOnce(&mut Tenant<'_, '_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.db
+            .snapshot(move |conn| f(&mut Tenant::new(conn, tenant)))
+            .await
+    }
+
     /// Changes rows of one instance in one transaction: all of it if `f` returns `Ok`, nothing otherwise. Returns when the change
     /// is durable. `f` runs on the database's writer: no hashing, signing or waiting in it.
     pub async fn write<T, E>(

@@ -4,7 +4,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -13,10 +13,11 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, types::ValueRef};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::{
-    Error, Result, Row, Value,
+    Cells, Error, Result, Row, Value,
     db::{Conn, ConnEngine, DbOptions, run},
     dialect,
     queue::Queue,
+    value::CellsOf,
 };
 
 /// A commit is shared by the calls that are waiting when it begins: at most so many,
@@ -50,14 +51,17 @@ pub(crate) struct Sqlite {
     reads: Arc<Calls>,
     readers: Mutex<Vec<JoinHandle<()>>>,
     writer: Mutex<Vec<JoinHandle<()>>>,
+    path: PathBuf,
+    lock: Weak<Lock>,
 }
 
 impl Sqlite {
     pub(crate) async fn open(path: &str, options: &DbOptions) -> Result<Self> {
         let path = PathBuf::from(path);
         let readers = options.readers.max(1);
+        let opened = path.clone();
         let (writer, readers, lock) =
-            tokio::task::spawn_blocking(move || open_connections(&path, readers))
+            tokio::task::spawn_blocking(move || open_connections(&opened, readers))
                 .await
                 .map_err(|_| Error::other("opening the database file panicked"))??;
         let writes = Arc::new(Calls::new(options.queue));
@@ -75,6 +79,8 @@ impl Sqlite {
             reads: Arc::clone(&reads),
             readers: Mutex::default(),
             writer: Mutex::default(),
+            path,
+            lock: Arc::downgrade(&lock),
         };
         let held = Arc::clone(&lock);
         sqlite.writer.lock().await.push(spawn(
@@ -117,6 +123,32 @@ impl Sqlite {
         submit(&self.writes, f).await
     }
 
+    /// Runs a closure on a connection and a thread of its own.
+    pub(crate) async fn snapshot<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let Some(held) = self.lock.upgrade() else {
+            return Err(Error::unavailable("it is closed").into());
+        };
+        let path = self.path.clone();
+        let work = move || {
+            let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_SETTINGS)
+                .map_err(|error| dialect::sqlite_error(&error, "opening the file"))?;
+            control(&conn, "BEGIN")?;
+            let outcome = run(&mut Conn::new(ConnEngine::Sqlite(&conn)), f);
+            roll_back(&conn);
+            drop(conn);
+            drop(held);
+            outcome
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|_| Err(Error::other("a database closure panicked").into()))
+    }
+
     /// Ends the readers first, so that the writer's last act, writing the whole log back, finds nobody in its way.
     pub(crate) async fn close(&self) {
         self.reads.close();
@@ -150,14 +182,31 @@ pub(crate) fn query(conn: &Connection, sql: &str, params: &[Value]) -> Result<Ve
     Ok(result)
 }
 
+/// Shows each row to `each`.
+pub(crate) fn scan(
+    conn: &Connection,
+    sql: &str,
+    params: &[Value],
+    each: &mut dyn FnMut(&Cells<'_>) -> Result<()>,
+) -> Result<()> {
+    let failed = |error| dialect::sqlite_error(&error, sql);
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    bind(&mut statement, sql, params)?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(failed)? {
+        each(&Cells(CellsOf::Sqlite(row)))?;
+    }
+    Ok(())
+}
+
 /// Runs a statement; how many rows it changed.
 pub(crate) fn execute(conn: &Connection, sql: &str, params: &[Value]) -> Result<u64> {
     execute_each(conn, sql, [params])
 }
 
 /// Runs a statement for each set of parameters; how many rows were changed in all.
-pub(crate) fn execute_many(conn: &Connection, sql: &str, rows: &[Vec<Value>]) -> Result<u64> {
-    execute_each(conn, sql, rows.iter().map(Vec::as_slice))
+pub(crate) fn execute_many(conn: &Connection, sql: &str, rows: &[&[Value]]) -> Result<u64> {
+    execute_each(conn, sql, rows.iter().copied())
 }
 
 /// Runs several statements without parameters.
@@ -404,20 +453,22 @@ fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Conn
     let lock = lock(path)?;
     // Made here for its mode: SQLite gives its log the mode of the database.
     private(path).map_err(|error| cannot_open(path, &error))?;
-    let connect = |access: OpenFlags, settings: &str| {
-        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags)?;
-        conn.execute_batch(settings)?;
-        conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(conn)
-    };
     let failed = |error: rusqlite::Error| dialect::sqlite_error(&error, "opening the file");
-    let writer = connect(OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_SETTINGS).map_err(failed)?;
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let writer = connect(path, access, WRITER_SETTINGS).map_err(failed)?;
     let readers = (0..readers)
-        .map(|_| connect(OpenFlags::SQLITE_OPEN_READ_ONLY, READER_SETTINGS))
+        .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_SETTINGS))
         .collect::<rusqlite::Result<Vec<_>>>()
         .map_err(failed)?;
     Ok((writer, readers, lock))
+}
+
+fn connect(path: &Path, access: OpenFlags, settings: &str) -> rusqlite::Result<Connection> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.execute_batch(settings)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
 }
 
 /// The lock on a database. Let go of explicitly: closing the file is not enough while a child process that is just being started

@@ -188,3 +188,52 @@ fn mismatch(column: usize, expected: &str, found: &Value) -> Error {
         found.kind()
     ))
 }
+
+/// A row while it is being read: what it holds is borrowed from the driver. For scans, where a copy of each value would cost more than
+/// finding it.
+pub struct Cells<'a>(pub(crate) CellsOf<'a>);
+
+pub(crate) enum CellsOf<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a tokio_postgres::Row),
+}
+
+impl Cells<'_> {
+    /// An integer.
+    pub fn int(&self, column: usize) -> Result<i64> {
+        self.opt_int(column)?.ok_or_else(|| null(column))
+    }
+
+    /// An integer or NULL.
+    pub fn opt_int(&self, column: usize) -> Result<Option<i64>> {
+        match &self.0 {
+            CellsOf::Sqlite(row) => {
+                let cell = row.get_ref(column).ok();
+                cell.and_then(|cell| cell.as_i64_or_null().ok())
+            }
+            CellsOf::Postgres(row) => row.try_get::<_, Option<i64>>(column).ok(),
+        }
+        .ok_or_else(|| unreadable(column, "integer"))
+    }
+
+    /// A text.
+    pub fn text(&self, column: usize) -> Result<&str> {
+        self.opt_text(column)?.ok_or_else(|| null(column))
+    }
+
+    /// A text or NULL.
+    pub fn opt_text(&self, column: usize) -> Result<Option<&str>> {
+        match &self.0 {
+            CellsOf::Sqlite(row) => {
+                let cell = row.get_ref(column).ok();
+                cell.and_then(|cell| cell.as_str_or_null().ok())
+            }
+            CellsOf::Postgres(row) => row.try_get::<_, Option<&str>>(column).ok(),
+        }
+        .ok_or_else(|| unreadable(column, "text"))
+    }
+}
+
+fn unreadable(column: usize, expected: &str) -> Error {
+    Error::corrupt(format!("column {column}: expected {expected}"))
+}

@@ -8,11 +8,13 @@ use vestibule_crypto::{
 use vestibule_model::{
     attributes::Attributes,
     directory::{UserCard, UserStatus},
+    id::DirectoryUserId,
     object::RawObject,
+    profile::{Identity, Profile},
     time::Timestamp,
 };
 
-use super::{Name, Record, Refusal, role_names};
+use super::{Name, Record, Refusal, Renamed, role_names};
 use crate::directory::UserState;
 
 /// A user that can be imported, unless someone is in the way.
@@ -25,10 +27,33 @@ pub(super) struct DirectoryRecord {
     pub created_at: Option<Timestamp>,
     pub modified_at: Option<Timestamp>,
     pub last_login_at: Option<Timestamp>,
+    pub password_changed_at: Option<Timestamp>,
+    /// The id it is to be shown as having had before.
+    pub original_id: Option<String>,
     pub password: Password,
     pub attributes: Attributes,
     pub roles: Vec<String>,
     pub label: Name,
+    /// What only a bundle carries.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// Ids and a profile that are to be as they were.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub user: DirectoryUserId,
+    /// None when the user never had one.
+    pub profile: Option<KeptProfile>,
+    /// The ids it had, where they are others now.
+    pub renamed: Vec<Renamed>,
+}
+
+/// The profile of a directory user.
+#[derive(Debug, Clone)]
+pub(super) struct KeptProfile {
+    pub profile: Profile,
+    /// Its identities beside the directory's.
+    pub others: Vec<Identity>,
 }
 
 /// What became of the password in a record.
@@ -36,6 +61,8 @@ pub(super) struct DirectoryRecord {
 pub(super) enum Password {
     /// It verifies.
     Hash(PasswordHash),
+    /// There never was one.
+    None,
     /// It does not, and this is why.
     Unusable(Refusal),
 }
@@ -46,10 +73,10 @@ pub(super) const WRONG_SECRET: &str = "wrong_secret";
 impl DirectoryRecord {
     /// Reads a record and opens its password hash. May derive a key, which takes tens of milliseconds.
     pub fn read(
-        record: &Record,
+        record: &str,
         envelopes: &mut EnvelopeReader,
     ) -> Result<Self, Box<(Name, Refusal)>> {
-        let mut object = RawObject::parse(record.get())
+        let mut object = RawObject::parse(record)
             .map_err(|invalid| Box::new((Name::default(), Refusal::shape(&invalid))))?;
         let user = object
             .remove("scimUser")
@@ -100,10 +127,13 @@ impl DirectoryRecord {
             created_at: time(&meta, "created"),
             modified_at: time(&meta, "lastModified"),
             last_login_at: time(&meta, "lastLogin"),
+            password_changed_at: None,
+            original_id: label.original_id.clone(),
             password: open(hash, algorithm, &context, envelopes),
             attributes,
             roles,
             label,
+            kept: None,
         })
     }
 }

@@ -5,10 +5,10 @@ use vestibule_model::{
     attributes::Attributes,
     id::ProfileId,
     object::RawObject,
-    profile::{ANONYMOUS, CLOUD_DIRECTORY, Identity},
+    profile::{ANONYMOUS, CLOUD_DIRECTORY, Identity, Profile},
 };
 
-use super::{Name, Record, Refusal, role_names};
+use super::{Name, Refusal, Renamed, role_names};
 
 /// Most bytes of what a record holds apart from its attributes.
 const MOST_BYTES: usize = 256 * 1024;
@@ -27,12 +27,22 @@ pub(super) struct ProfileRecord {
     pub attributes: Attributes,
     pub roles: Vec<String>,
     pub label: Name,
+    /// What only a bundle carries.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// A profile that is to be as it was.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub profile: Profile,
+    /// The ids it had, where they are others now.
+    pub renamed: Vec<Renamed>,
 }
 
 impl ProfileRecord {
     /// Reads a record. Members that are not known are kept as they are.
-    pub fn read(record: &Record) -> Result<Self, Box<(Name, Refusal)>> {
-        let object = RawObject::parse(record.get())
+    pub fn read(record: &str) -> Result<Self, Box<(Name, Refusal)>> {
+        let object = RawObject::parse(record)
             .map_err(|invalid| Box::new((Name::default(), Refusal::shape(&invalid))))?;
         let label = Name {
             original_id: object.string("id"),
@@ -74,6 +84,7 @@ impl ProfileRecord {
             attributes,
             roles,
             label,
+            kept: None,
         })
     }
 }

@@ -154,6 +154,7 @@ impl Engine {
             |StoredUser {
                  user,
                  password_hash,
+                 ..
              }| {
                 let hash = PasswordHash::from_storage(&password_hash?).ok()?;
                 Some((user, hash))

@@ -21,6 +21,9 @@ const RECLAMATION: &str = "id, account_id, instance, target_time, created_by, cr
 /// Every table that holds rows of instances, in an order in which they can be emptied. Destroying an instance goes through them;
 /// a test compares this list with the schema.
 pub const TENANT_TABLES: &[&str] = &[
+    "job_parts",
+    "job_lines",
+    "jobs",
     "revocations",
     "refresh_tokens",
     "auth_codes",
@@ -324,6 +327,8 @@ fn primary_key(table: &str) -> &'static str {
         "auth_codes" => "code_hash",
         "refresh_tokens" => "token_hash",
         "revocations" => "kind, subject",
+        "job_parts" => "job_id, direction, number",
+        "job_lines" => "job_id, kind, position",
         _ => "id",
     }
 }

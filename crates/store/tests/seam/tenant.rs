@@ -92,6 +92,7 @@ fn user() -> Result<StoredUser> {
             modified_at: NOW,
         },
         password_hash: Some(String::from("old")),
+        password_changed_at: Some(NOW),
     })
 }
 

@@ -101,7 +101,7 @@ impl From<ImportReport> for DirectoryImported {
             without_password: report
                 .without_password
                 .into_iter()
-                .map(Into::into)
+                .map(|(_, name)| name.into())
                 .collect(),
         }
     }

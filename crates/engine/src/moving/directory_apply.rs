@@ -1,0 +1,383 @@
+//! Writing directory users that were read and checked.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use uuid::Uuid;
+use vestibule_model::{
+    directory::DirectoryUser,
+    id::{DirectoryUserId, ProfileId, RoleId, TenantId},
+    object::RawObject,
+    profile::{CLOUD_DIRECTORY, Identity, Profile, ProfileKind},
+    time::Timestamp,
+};
+use vestibule_store::{directory::StoredUser, people::PersonRows, scope::Tenant};
+
+use super::{
+    Failure, ImportReport, OnConflict, Outcome, Passed, Refusal, Renamed, RoleNames,
+    directory_record::{DirectoryRecord, Password},
+};
+use crate::{
+    Engine, Error, Result,
+    directory::{revoke_user, sign_in_of},
+    profile::identity_of,
+};
+
+/// A record that is ready to be written, under the ids that it gets if it is added.
+pub(super) struct Placed {
+    /// Its place in the file.
+    pub index: usize,
+    /// What it says.
+    pub record: DirectoryRecord,
+    user: DirectoryUserId,
+    profile: Option<ProfileId>,
+    rows: PersonRows,
+}
+
+impl Engine {
+    /// Gives records ids and makes their rows, so that the transaction only has to decide and to write. Ids ascend: rows made together
+    /// stand together, in the order of their file.
+    pub(super) fn place_directory(
+        &self,
+        tenant: TenantId,
+        records: Vec<(usize, DirectoryRecord)>,
+        now: Timestamp,
+    ) -> Vec<Placed> {
+        let ids = self.ordered_ids(records.len()).into_iter();
+        let ids = ids.zip(self.ordered_ids(records.len()));
+        records
+            .into_iter()
+            .zip(ids)
+            .map(|((index, record), fresh)| place(tenant, index, record, fresh, now))
+            .collect()
+    }
+}
+
+fn place(
+    tenant: TenantId,
+    index: usize,
+    record: DirectoryRecord,
+    (user, profile): (Uuid, Uuid),
+    now: Timestamp,
+) -> Placed {
+    let kept = record.kept.as_deref();
+    let id = kept.map_or(DirectoryUserId::from_uuid(user), |kept| kept.user);
+    let past = |time: Option<Timestamp>| time.filter(|time| *time <= now);
+    let created_at = past(record.created_at).unwrap_or(now);
+    let modified_at = past(record.modified_at).unwrap_or(created_at);
+    let hash = hash(&record);
+    let stored = StoredUser {
+        user: DirectoryUser {
+            id,
+            card: record.card.clone(),
+            status: record.status,
+            active: record.active,
+            locked_until: record.locked_until,
+            original_id: record.original_id.clone(),
+            last_login_at: past(record.last_login_at),
+            created_at,
+            modified_at,
+        },
+        password_changed_at: hash
+            .is_some()
+            .then(|| past(record.password_changed_at).unwrap_or(modified_at)),
+        password_hash: hash,
+    };
+    let first = match kept {
+        None => Some(first_profile(
+            tenant,
+            &stored.user,
+            &record,
+            (ProfileId::from_uuid(profile), now),
+        )),
+        Some(kept) => kept.profile.as_ref().map(|kept| {
+            let identity = directory_identity(tenant, &stored.user);
+            let mut identities = vec![identity];
+            identities.extend(kept.others.iter().cloned());
+            (kept.profile.clone(), identities)
+        }),
+    };
+    let rows = PersonRows::new(
+        tenant,
+        Some(&stored),
+        first.as_ref().map(|(p, i)| (p, i.as_slice())),
+    );
+    Placed {
+        index,
+        record,
+        user: id,
+        profile: first.map(|(profile, _)| profile.id),
+        rows,
+    }
+}
+
+/// Applies one chunk within one transaction.
+pub(super) fn apply(
+    t: &mut Tenant<'_, '_>,
+    records: &[Placed],
+    policy: OnConflict,
+    now: Timestamp,
+) -> Result<ImportReport> {
+    if policy == OnConflict::Update {
+        // Overwritten users lose their tokens.
+        t.touch(now)?;
+    }
+    t.lock_people()?;
+    let mut plan = Plan::load(t, records)?;
+    let mut report = ImportReport::default();
+    for placed in records {
+        let record = &placed.record;
+        let roles = match plan.roles.ids(&record.roles) {
+            Ok(roles) => roles,
+            Err(refusal) => {
+                report.failures.push(refused(placed, refusal));
+                continue;
+            }
+        };
+        let owners = plan.owners(record);
+        match (owners.as_slice(), policy) {
+            ([], _) => {
+                if plan.ids_are_taken(placed) {
+                    report.failures.push(refused(placed, id_taken()));
+                    continue;
+                }
+                plan.added.push((&placed.rows, roles));
+                report.added += 1;
+                report.renamed.extend(renamed(placed));
+            }
+            (owners, OnConflict::Skip) => {
+                report.skipped += 1;
+                report.passed.push(passed(placed, owners, Outcome::Skipped));
+                continue;
+            }
+            ([owner], OnConflict::Update) if plan.overwritten.insert(*owner) => {
+                overwrite(t, *owner, placed, &roles, now)?;
+                report.updated += 1;
+                report
+                    .passed
+                    .push(passed(placed, &[*owner], Outcome::Updated));
+            }
+            (owners, policy) => {
+                let mut failure = refused(placed, in_the_way(policy));
+                failure.name.id = owners.first().map(DirectoryUserId::to_string);
+                report.failures.push(failure);
+                continue;
+            }
+        }
+        if matches!(record.password, Password::Unusable(_)) {
+            report
+                .without_password
+                .push((placed.index, record.label.clone()));
+        }
+    }
+    t.insert_people(&plan.added)?;
+    Ok(report)
+}
+
+/// What a chunk adds, and what it was decided on.
+struct Plan<'a> {
+    roles: RoleNames,
+    emails: HashMap<String, DirectoryUserId>,
+    names: HashMap<String, DirectoryUserId>,
+    taken_users: HashSet<String>,
+    taken_profiles: HashSet<String>,
+    taken_identities: HashMap<(String, String), ProfileId>,
+    overwritten: HashSet<DirectoryUserId>,
+    added: Vec<(&'a PersonRows, Vec<RoleId>)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Looks up everything that the whole chunk is decided on at once: no record costs a look-up of its own.
+    fn load(t: &mut Tenant<'_, '_>, records: &'a [Placed]) -> Result<Self> {
+        let emails: Vec<String> = records
+            .iter()
+            .map(|placed| placed.record.card.email().key())
+            .collect();
+        let names: Vec<String> = records
+            .iter()
+            .filter_map(|placed| placed.record.card.user_name_key())
+            .collect();
+        // Only ids that came from elsewhere can be taken.
+        let kept = || records.iter().filter(|placed| placed.record.kept.is_some());
+        let users: Vec<String> = kept().map(|placed| placed.user.to_string()).collect();
+        let profiles: Vec<String> = kept()
+            .filter_map(|placed| placed.profile.map(|id| id.to_string()))
+            .collect();
+        let subjects: Vec<String> = kept()
+            .flat_map(|placed| others(placed).iter())
+            .map(|identity| identity.subject.clone())
+            .chain(users.iter().cloned())
+            .collect();
+        Ok(Self {
+            roles: RoleNames::load(t)?,
+            emails: t.list_users_by_email(&emails)?,
+            names: t.list_users_by_user_name(&names)?,
+            taken_users: t.list_known_user_ids(&users)?,
+            taken_profiles: t.list_known_profile_ids(&profiles)?,
+            taken_identities: t.list_profiles_by_subject(&subjects)?,
+            overwritten: HashSet::new(),
+            added: Vec::with_capacity(records.len()),
+        })
+    }
+
+    /// Users who have the address or the name of this record.
+    fn owners(&self, record: &DirectoryRecord) -> Vec<DirectoryUserId> {
+        let name = record.card.user_name_key();
+        let owners: BTreeSet<DirectoryUserId> = [
+            self.emails.get(&record.card.email().key()),
+            name.and_then(|name| self.names.get(&name)),
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
+        owners.into_iter().collect()
+    }
+
+    fn ids_are_taken(&self, placed: &Placed) -> bool {
+        if placed.record.kept.is_none() {
+            return false;
+        }
+        let taken = |provider: &str, subject: &str| {
+            let key = (provider.to_owned(), subject.to_owned());
+            self.taken_identities.contains_key(&key)
+        };
+        let user = placed.user.to_string();
+        self.taken_users.contains(&user)
+            || placed
+                .profile
+                .is_some_and(|id| self.taken_profiles.contains(&id.to_string()))
+            || taken(CLOUD_DIRECTORY, &user)
+            || others(placed)
+                .iter()
+                .any(|other| taken(&other.provider, &other.subject))
+    }
+}
+
+/// Identities that the profile of a directory user has beside the directory's.
+fn others(placed: &Placed) -> &[Identity] {
+    let kept = placed.record.kept.as_deref();
+    kept.and_then(|kept| kept.profile.as_ref())
+        .map_or(&[], |profile| profile.others.as_slice())
+}
+
+/// Makes a user what the record says, password included; the id stays, the tokens end.
+fn overwrite(
+    t: &mut Tenant<'_, '_>,
+    owner: DirectoryUserId,
+    placed: &Placed,
+    roles: &[RoleId],
+    now: Timestamp,
+) -> Result<()> {
+    let record = &placed.record;
+    let Some(stored) = t.find_directory_user(owner)? else {
+        return Err(Error::conflict("conflict", "The user vanished."));
+    };
+    let mut user = stored.user;
+    user.card = record.card.clone();
+    user.status = record.status;
+    user.active = record.active;
+    user.locked_until = record.locked_until;
+    user.modified_at = now;
+    t.update_directory_user(&user)?;
+    t.update_password(owner, hash(record).as_deref(), now)?;
+    let profile = match revoke_user(t, owner, now)? {
+        Some(profile) => {
+            t.update_attributes(profile, &record.attributes, now)?;
+            profile
+        }
+        None => {
+            // The profile's own id if the record brought one: nobody has it, or this fails as a conflict.
+            let Some(id) = placed.profile else {
+                return Ok(());
+            };
+            let (profile, identities) = first_profile(t.id(), &user, record, (id, now));
+            t.insert_profile(&profile)?;
+            for identity in &identities {
+                t.insert_identity(id, 0, identity)?;
+            }
+            id
+        }
+    };
+    t.update_user_roles(profile, roles)?;
+    Ok(())
+}
+
+/// The profile that comes with an imported user.
+fn first_profile(
+    tenant: TenantId,
+    user: &DirectoryUser,
+    record: &DirectoryRecord,
+    (id, at): (ProfileId, Timestamp),
+) -> (Profile, Vec<Identity>) {
+    let profile = Profile {
+        id,
+        kind: ProfileKind::Known,
+        name: Some(user.card.display_name()),
+        email: Some(user.card.email().as_str().to_owned()),
+        body: RawObject::default(),
+        attributes: record.attributes.clone(),
+        created_at: at,
+        modified_at: at,
+    };
+    (profile, vec![directory_identity(tenant, user)])
+}
+
+fn directory_identity(tenant: TenantId, user: &DirectoryUser) -> Identity {
+    let sign_in = sign_in_of(tenant, user);
+    identity_of(
+        CLOUD_DIRECTORY,
+        &sign_in.subject,
+        sign_in.user_info.as_ref(),
+    )
+}
+
+fn hash(record: &DirectoryRecord) -> Option<String> {
+    match &record.password {
+        Password::Hash(hash) => Some(hash.as_str().to_owned()),
+        Password::None | Password::Unusable(_) => None,
+    }
+}
+
+fn in_the_way(policy: OnConflict) -> Refusal {
+    if policy == OnConflict::Update {
+        return Refusal::new(
+            "ambiguous",
+            "The e-mail address and the user name belong to different users here, or another record of this file is the same user.",
+        );
+    }
+    Refusal::new(
+        "uniqueness",
+        "A user with this e-mail address or user name exists already.",
+    )
+}
+
+fn id_taken() -> Refusal {
+    Refusal::new(
+        "id_taken",
+        "Someone else here has one of the ids or identities of this user. Import with ids=remap, or remove the other one.",
+    )
+}
+
+/// The ids that a user of a bundle had, if they were to be given anew.
+fn renamed(placed: &Placed) -> Vec<Renamed> {
+    let kept = placed.record.kept.as_deref();
+    kept.map_or_else(Vec::new, |kept| kept.renamed.clone())
+}
+
+fn passed(placed: &Placed, owners: &[DirectoryUserId], outcome: Outcome) -> Passed {
+    let mut name = placed.record.label.clone();
+    name.id = owners.first().map(DirectoryUserId::to_string);
+    Passed {
+        index: placed.index,
+        name,
+        outcome,
+    }
+}
+
+pub(super) fn refused(placed: &Placed, refusal: Refusal) -> Failure {
+    Failure {
+        index: placed.index,
+        name: placed.record.label.clone(),
+        refusal,
+    }
+}

@@ -1,0 +1,537 @@
+//! The jobs ledger: jobs, what they tell of single records, and their files.
+
+use vestibule_model::{
+    id::{JobId, TenantId},
+    job::{Job, JobCounts, JobError, JobFeed, JobKind, JobLease, JobState, JobWish},
+    time::Timestamp,
+};
+
+use crate::{
+    Error, Result, Row, Value,
+    scope::{Platform, Tenant},
+};
+
+/// What a checkpoint adds to a job, in the transaction of what it counts.
+#[derive(Debug, Clone, Default)]
+pub struct JobStep {
+    /// Records dealt with since the last checkpoint.
+    pub counts: JobCounts,
+    /// Bytes since then.
+    pub bytes: u64,
+    /// How many records there are, if that is known now.
+    pub total: Option<u64>,
+    /// What is needed to go on from here.
+    pub progress: String,
+    /// Milliseconds since the last checkpoint.
+    pub busy_ms: u64,
+    /// Until when the job is held.
+    pub lease_until: Timestamp,
+}
+
+/// How a job ended, or came to rest.
+#[derive(Debug, Clone)]
+pub struct JobEnd {
+    /// `Paused`, or one that is an end.
+    pub state: JobState,
+    /// Why, when it failed.
+    pub error: Option<JobError>,
+    /// What whoever reads the result should know.
+    pub warnings: Vec<String>,
+    /// Content digest of what was written.
+    pub digest: Option<String>,
+    /// Now.
+    pub at: Timestamp,
+    /// When it leaves the ledger.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What single records of a job have to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobLines {
+    /// Records that were not simply added.
+    Report,
+    /// Old and new ids.
+    Map,
+}
+
+/// Which way a file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobFile {
+    /// What an import reads.
+    In,
+    /// What an export made.
+    Out,
+}
+
+impl JobLines {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Map => "map",
+        }
+    }
+}
+
+impl JobFile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+const COLUMNS: &str = "id, kind, state, feed, ready, wish, options, total, added, updated, skipped, failed, without_password, bytes, \
+    progress, error, warnings, digest, created_by, node, epoch, lease_until, busy_ms, created_at, started_at, ended_at, expires_at";
+
+impl Tenant<'_, '_> {
+    /// Adds a job. `sealed` is its secret, opened only by the crypto crate. `false` when there is one with this id.
+    pub fn insert_job(&mut self, job: &Job, sealed: Option<&[u8]>) -> Result<bool> {
+        let added = self.conn.execute(
+            "INSERT INTO jobs (tenant, id, kind, state, feed, ready, options, sealed, total, done, added, updated, skipped, failed, \
+             without_password, bytes, progress, warnings, created_by, epoch, lease_until, busy_ms, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, 0, 0, 0, 0, $10, '[]', $11, 0, 0, 0, $12, $13) \
+             ON CONFLICT (tenant, id) DO NOTHING",
+            &[
+                Value::from(self.key()),
+                Value::from(job.id.to_string()),
+                Value::from(job.kind.name()),
+                Value::from(job.state.name()),
+                Value::from(job.feed.name()),
+                Value::from(job.ready),
+                Value::from(&job.options),
+                Value::from(sealed),
+                Value::from(job.total.map(number).transpose()?),
+                Value::from(&job.progress),
+                Value::from(&job.created_by),
+                Value::from(job.created_at.millis()),
+                Value::from(job.expires_at.map(Timestamp::millis)),
+            ],
+        )?;
+        Ok(added == 1)
+    }
+
+    /// One job.
+    pub fn find_job(&mut self, job: JobId) -> Result<Option<Job>> {
+        self.conn
+            .query_opt(
+                &format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND id = $2"),
+                &[Value::from(self.key()), Value::from(job.to_string())],
+            )?
+            .map(|row| job_of(&row, 0))
+            .transpose()
+    }
+
+    /// The sealed secret of a job, until it ends.
+    pub fn find_job_secret(&mut self, job: JobId) -> Result<Option<Vec<u8>>> {
+        let row = self.conn.query_opt(
+            "SELECT sealed FROM jobs WHERE tenant = $1 AND id = $2",
+            &[Value::from(self.key()), Value::from(job.to_string())],
+        )?;
+        row.map_or(Ok(None), |row| row.opt_blob(0))
+    }
+
+    /// Jobs, newest first, behind the job `after` if that is given.
+    pub fn list_jobs(
+        &mut self,
+        state: Option<JobState>,
+        kind: Option<JobKind>,
+        after: Option<JobId>,
+        most: usize,
+    ) -> Result<Vec<Job>> {
+        let mut condition = String::from("tenant = $1");
+        let mut params = vec![Value::from(self.key())];
+        let filters = [
+            ("state = ", state.map(|state| state.name().to_owned())),
+            ("kind = ", kind.map(|kind| kind.name().to_owned())),
+            (
+                "(created_at, id) < (SELECT created_at, id FROM jobs WHERE tenant = $1 AND id = ",
+                after.map(|after| after.to_string()),
+            ),
+        ];
+        for (sql, value) in filters {
+            if let Some(value) = value {
+                params.push(Value::from(value));
+                let end = if sql.starts_with('(') { ")" } else { "" };
+                condition.push_str(&format!(" AND {sql}${}{end}", params.len()));
+            }
+        }
+        params.push(Value::from(number(most as u64)?));
+        self.conn
+            .query(
+                &format!(
+                    "SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY created_at DESC, id DESC LIMIT ${}",
+                    params.len()
+                ),
+                &params,
+            )?
+            .iter()
+            .map(|row| job_of(row, 0))
+            .collect()
+    }
+
+    /// How many jobs have not ended.
+    pub fn count_live_jobs(&mut self) -> Result<usize> {
+        self.count(
+            "SELECT COUNT(*) FROM jobs WHERE tenant = $1 AND state IN ('queued', 'running', 'paused')",
+        )
+    }
+
+    /// Takes a job away from whoever holds it. `None` when it has ended or does not exist.
+    pub fn take_job(
+        &mut self,
+        job: JobId,
+        node: &str,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<Job>> {
+        self.conn
+            .query_opt(
+                &format!(
+                    "UPDATE jobs SET state = 'running', wish = NULL, node = $3, epoch = epoch + 1, lease_until = $5, \
+                     started_at = COALESCE(started_at, $4) \
+                     WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused') RETURNING {COLUMNS}"
+                ),
+                &[
+                    Value::from(self.key()),
+                    Value::from(job.to_string()),
+                    Value::from(node),
+                    Value::from(now.millis()),
+                    Value::from(lease_until.millis()),
+                ],
+            )?
+            .map(|row| job_of(&row, 0))
+            .transpose()
+    }
+
+    /// Counts what was done in this transaction. `None` when somebody else has the job now: the transaction must be undone.
+    pub fn checkpoint_job(
+        &mut self,
+        lease: JobLease,
+        step: &JobStep,
+    ) -> Result<Option<Option<JobWish>>> {
+        let counts = &step.counts;
+        let row = self.conn.query_opt(
+            "UPDATE jobs SET added = added + $4, updated = updated + $5, skipped = skipped + $6, failed = failed + $7, \
+             without_password = without_password + $8, done = done + $9, bytes = bytes + $10, \
+             total = COALESCE(CAST($11 AS BIGINT), total), progress = $12, busy_ms = busy_ms + $13, lease_until = $14 \
+             WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running' RETURNING wish",
+            &[
+                Value::from(self.key()),
+                Value::from(lease.id.to_string()),
+                Value::from(lease.epoch),
+                Value::from(number(counts.added)?),
+                Value::from(number(counts.updated)?),
+                Value::from(number(counts.skipped)?),
+                Value::from(number(counts.failed)?),
+                Value::from(number(counts.without_password)?),
+                Value::from(number(counts.done())?),
+                Value::from(number(step.bytes)?),
+                Value::from(step.total.map(number).transpose()?),
+                Value::from(&step.progress),
+                Value::from(number(step.busy_ms)?),
+                Value::from(step.lease_until.millis()),
+            ],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let wish = row.opt_text(0)?.map(|wish| JobWish::parse(&wish));
+        let wish = wish.transpose().map_err(|_| Error::corrupt("job wish"))?;
+        Ok(Some(wish))
+    }
+
+    /// Ends a job, or lays it to rest; an ended one forgets its secret. `false` when somebody else has it now.
+    pub fn end_job(&mut self, lease: JobLease, end: &JobEnd) -> Result<bool> {
+        let error = end.error.as_ref().map(error_text);
+        let ended_at = end.state.has_ended().then_some(end.at.millis());
+        let changed = self.conn.execute(
+            "UPDATE jobs SET state = $4, ready = 0, wish = NULL, error = $5, warnings = $6, digest = $7, ended_at = $8, \
+             expires_at = $9, lease_until = 0, sealed = CASE WHEN CAST($8 AS BIGINT) IS NULL THEN sealed END, \
+             total = CASE WHEN $4 = 'succeeded' THEN done ELSE total END \
+             WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running'",
+            &[
+                Value::from(self.key()),
+                Value::from(lease.id.to_string()),
+                Value::from(lease.epoch),
+                Value::from(end.state.name()),
+                Value::from(error),
+                Value::from(list_text(&end.warnings)),
+                Value::from(end.digest.as_deref()),
+                Value::from(ended_at),
+                Value::from(end.expires_at.map(Timestamp::millis)),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Leaves a wish for whoever works on a job; `false` when nobody does.
+    pub fn wish_job(&mut self, job: JobId, wish: JobWish, now: Timestamp) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET wish = $3 WHERE tenant = $1 AND id = $2 AND state = 'running' AND lease_until >= $4",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(wish.name()),
+                Value::from(now.millis()),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Puts a job that nobody works on into another state. `ready` lets a worker take it. A later checkpoint of whoever worked on it is
+    /// refused. `false` when it has ended.
+    pub fn settle_job(
+        &mut self,
+        job: JobId,
+        state: JobState,
+        ready: bool,
+        now: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Result<bool> {
+        let ended_at = state.has_ended().then_some(now.millis());
+        let changed = self.conn.execute(
+            "UPDATE jobs SET state = $3, ready = $4, wish = NULL, epoch = epoch + 1, lease_until = 0, ended_at = $5, \
+             expires_at = $6, sealed = CASE WHEN CAST($5 AS BIGINT) IS NULL THEN sealed END \
+             WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(state.name()),
+                Value::from(ready),
+                Value::from(ended_at),
+                Value::from(expires_at.map(Timestamp::millis)),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Removes a job with its lines. Its files are removed before, in steps.
+    pub fn delete_job(&mut self, job: JobId) -> Result<bool> {
+        let deleted = self.conn.execute(
+            "DELETE FROM jobs WHERE tenant = $1 AND id = $2",
+            &[Value::from(self.key()), Value::from(job.to_string())],
+        )?;
+        Ok(deleted == 1)
+    }
+
+    /// Adds lines (NDJSON, each ended by a line feed) of the records from number `position` on.
+    pub fn insert_job_lines(
+        &mut self,
+        job: JobId,
+        lines: JobLines,
+        position: u64,
+        body: &str,
+    ) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO job_lines (tenant, job_id, kind, position, body) VALUES ($1, $2, $3, $4, $5)",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(lines.name()),
+                Value::from(number(position)?),
+                Value::from(body),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The first lines behind those of position `after` (-1 for all), with their position.
+    pub fn find_job_lines(
+        &mut self,
+        job: JobId,
+        lines: JobLines,
+        after: i64,
+    ) -> Result<Option<(i64, String)>> {
+        let row = self.conn.query_opt(
+            "SELECT position, body FROM job_lines WHERE tenant = $1 AND job_id = $2 AND kind = $3 AND position > $4 \
+             ORDER BY position LIMIT 1",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(lines.name()),
+                Value::from(after),
+            ],
+        )?;
+        row.map(|row| Ok((row.int(0)?, row.text(1)?))).transpose()
+    }
+
+    /// Adds a part of a job's file. `Conflict` when it is there.
+    pub fn insert_job_part(
+        &mut self,
+        job: JobId,
+        file: JobFile,
+        part: u64,
+        body: Vec<u8>,
+    ) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO job_parts (tenant, job_id, direction, number, body) VALUES ($1, $2, $3, $4, $5)",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(file.name()),
+                Value::from(number(part)?),
+                Value::from(body),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// A part of a job's file.
+    pub fn find_job_part(
+        &mut self,
+        job: JobId,
+        file: JobFile,
+        part: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        let row = self.conn.query_opt(
+            "SELECT body FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number = $4",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(file.name()),
+                Value::from(number(part)?),
+            ],
+        )?;
+        row.map(|row| row.blob(0)).transpose()
+    }
+
+    /// Removes some parts of a job's file from number `from` on; how many. Called until it answers 0.
+    pub fn delete_some_job_parts(&mut self, job: JobId, file: JobFile, from: u64) -> Result<u64> {
+        self.conn.execute(
+            "DELETE FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number IN \
+             (SELECT number FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number >= $4 LIMIT 32)",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(file.name()),
+                Value::from(number(from)?),
+            ],
+        )
+    }
+}
+
+impl Platform<'_, '_> {
+    /// Takes the oldest job of an active instance that a worker may take and nobody holds.
+    pub fn claim_job(
+        &mut self,
+        node: &str,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<(TenantId, Job)>> {
+        self.conn.lock("claim-job")?;
+        let free = self.conn.query_opt(
+            "SELECT j.tenant, j.id FROM jobs j JOIN instances i ON i.guid = j.tenant \
+             WHERE j.ready = 1 AND j.lease_until < $1 AND i.state = 'active' ORDER BY j.created_at, j.id LIMIT 1",
+            &[Value::from(now.millis())],
+        )?;
+        let Some(free) = free else { return Ok(None) };
+        let tenant = TenantId::parse(&free.text(0)?).map_err(|_| Error::corrupt("tenant"))?;
+        let job = JobId::parse(&free.text(1)?).map_err(|_| Error::corrupt("job id"))?;
+        let job = self.instance(tenant, |t| t.take_job(job, node, now, lease_until))?;
+        Ok(job.map(|job| (tenant, job)))
+    }
+
+    /// Lays jobs to rest whose request broke off without a word: their node died.
+    pub fn pause_abandoned_jobs(&mut self, now: Timestamp) -> Result<u64> {
+        self.conn.execute(
+            "UPDATE jobs SET state = 'paused', wish = NULL, epoch = epoch + 1 \
+             WHERE ready = 0 AND lease_until < $1 AND state = 'running'",
+            &[Value::from(now.millis())],
+        )
+    }
+
+    /// Lets go of all jobs: whoever held them is not any more.
+    pub fn release_jobs(&mut self) -> Result<()> {
+        self.conn.execute(
+            "UPDATE jobs SET lease_until = 0 WHERE state = 'running'",
+            &[],
+        )?;
+        Ok(())
+    }
+
+    /// Jobs whose time in the ledger is over.
+    pub fn list_expired_jobs(&mut self, now: Timestamp) -> Result<Vec<(TenantId, JobId)>> {
+        self.conn
+            .query(
+                "SELECT tenant, id FROM jobs WHERE expires_at < $1 ORDER BY expires_at LIMIT 100",
+                &[Value::from(now.millis())],
+            )?
+            .iter()
+            .map(|row| {
+                let tenant =
+                    TenantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("tenant"))?;
+                let job = JobId::parse(&row.text(1)?).map_err(|_| Error::corrupt("job id"))?;
+                Ok((tenant, job))
+            })
+            .collect()
+    }
+}
+
+fn number(value: u64) -> Result<i64> {
+    i64::try_from(value).map_err(|_| Error::other("a count past 2^63"))
+}
+
+fn count(row: &Row, column: usize) -> Result<u64> {
+    u64::try_from(row.int(column)?).map_err(|_| Error::corrupt("a negative count"))
+}
+
+fn error_text(error: &JobError) -> String {
+    serde_json::json!({"code": error.code, "message": error.message, "record": error.record})
+        .to_string()
+}
+
+fn list_text(texts: &[String]) -> String {
+    serde_json::json!(texts).to_string()
+}
+
+fn job_of(row: &Row, from: usize) -> Result<Job> {
+    let at = |column: usize| from + column;
+    let time = |column: usize| Ok::<_, Error>(row.opt_int(at(column))?.map(Timestamp::from_millis));
+    let bad = |_| Error::corrupt("job");
+    let error = row
+        .opt_text(at(15))?
+        .map(|text| {
+            let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| Error::corrupt("job error"))?;
+            let text = |name: &str| value.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+            Ok::<_, Error>(JobError {
+                code: text("code"),
+                message: text("message"),
+                record: value.get("record").and_then(serde_json::Value::as_u64),
+            })
+        })
+        .transpose()?;
+    Ok(Job {
+        id: JobId::parse(&row.text(at(0))?).map_err(|_| Error::corrupt("job id"))?,
+        kind: JobKind::parse(&row.text(at(1))?).map_err(bad)?,
+        state: JobState::parse(&row.text(at(2))?).map_err(bad)?,
+        feed: JobFeed::parse(&row.text(at(3))?).map_err(bad)?,
+        ready: row.bool(at(4))?,
+        wish: row
+            .opt_text(at(5))?
+            .map(|wish| JobWish::parse(&wish))
+            .transpose()
+            .map_err(bad)?,
+        options: row.text(at(6))?,
+        total: row.opt_int(at(7))?.map(|total| u64::try_from(total).unwrap_or(0)),
+        counts: JobCounts {
+            added: count(row, at(8))?,
+            updated: count(row, at(9))?,
+            skipped: count(row, at(10))?,
+            failed: count(row, at(11))?,
+            without_password: count(row, at(12))?,
+        },
+        bytes: count(row, at(13))?,
+        progress: row.text(at(14))?,
+        error,
+        warnings: serde_json::from_str(&row.text(at(16))?).map_err(|_| Error::corrupt("job warnings"))?,
+        digest: row.opt_text(at(17))?,
+        created_by: row.text(at(18))?,
+        node: row.opt_text(at(19))?,
+        epoch: row.int(at(20))?,
+        lease_until: Timestamp::from_millis(row.int(at(21))?),
+        busy_ms: count(row, at(22))?,
+        created_at: Timestamp::from_millis(row.int(at(23))?),
+        started_at: time(24)?,
+        ended_at: time(25)?,
+        expires_at: time(26)?,
+    })
+}
