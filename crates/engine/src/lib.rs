@@ -9,6 +9,7 @@ pub mod application;
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod job;
 pub mod moving;
 pub mod platform;
 pub mod profile;
@@ -16,7 +17,10 @@ pub mod role;
 pub mod runtime;
 pub mod tenant;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use vestibule_crypto::{password::HasherPool, random::Random, seal::MasterKey};
 use vestibule_model::time::{Clock, Timestamp};
@@ -54,6 +58,8 @@ struct Parts {
     tenants: TenantCache,
     platform: PlatformCache,
     throttle: Throttle,
+    node: String,
+    stopping: AtomicBool,
 }
 
 /// What [`Engine::new`] needs.
@@ -75,6 +81,7 @@ pub struct Ingredients {
 impl Engine {
     /// Puts the parts together. Does no I/O.
     pub fn new(ingredients: Ingredients) -> Self {
+        let node = vestibule_crypto::random::token(ingredients.random.as_ref(), 9);
         Self {
             parts: Arc::new(Parts {
                 settings: ingredients.settings,
@@ -86,6 +93,8 @@ impl Engine {
                 tenants: TenantCache::new(),
                 platform: PlatformCache::new(),
                 throttle: Throttle::new(),
+                node,
+                stopping: AtomicBool::new(false),
             }),
         }
     }
@@ -137,6 +146,20 @@ impl Engine {
 
     pub(crate) fn platform_cache(&self) -> &PlatformCache {
         &self.parts.platform
+    }
+
+    /// The name of this process among those that share the database. New at each start.
+    pub fn node(&self) -> &str {
+        &self.parts.node
+    }
+
+    /// Asks jobs to rest at their next checkpoint, so that another process can go on with them.
+    pub fn stop_jobs(&self) {
+        self.parts.stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.parts.stopping.load(Ordering::SeqCst)
     }
 
     /// Finishes what was accepted and closes the database.

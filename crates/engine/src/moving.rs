@@ -4,10 +4,13 @@
 //! Records are read and checked before any transaction begins. They are applied in chunks, each one transaction: whatever happens,
 //! no user is there by half. A record that is refused leaves nothing behind and is named in the report.
 
+mod batch;
 mod directory_apply;
 mod directory_export;
 mod directory_import;
 mod directory_record;
+mod feed;
+mod import_job;
 mod profile_apply;
 mod profile_export;
 mod profile_import;
@@ -23,6 +26,8 @@ use crate::{Error, Kind, Result};
 
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
+pub use feed::{Body, Broken};
+pub use import_job::{StreamImport, Streamed};
 pub use profile_export::ProfileExport;
 
 /// Users of one transaction.
@@ -46,6 +51,15 @@ pub enum OnConflict {
 }
 
 impl OnConflict {
+    /// The policy's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::Update => "update",
+        }
+    }
+
     /// Reads the policy's name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text {

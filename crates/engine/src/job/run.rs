@@ -1,0 +1,228 @@
+//! Going on with a job: steps that are applied exactly once, whatever happens between them.
+
+use std::{sync::Arc, time::Duration};
+
+use vestibule_model::{
+    id::TenantId,
+    job::{Job, JobCounts, JobError, JobLease, JobState, JobWish},
+    time::Timestamp,
+};
+use vestibule_store::{
+    job::{JobEnd, JobLines, JobStep},
+    scope::Tenant,
+};
+
+use super::LEASE_SECONDS;
+use crate::{Engine, Error, Kind, Result};
+
+/// How often a step is tried again when someone else added the same user at the same moment.
+const TRIES: usize = 5;
+/// How long a job waits for a database that cannot be reached.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// The right to go on with a job, and where it stands.
+pub(crate) struct Run {
+    pub engine: Engine,
+    pub tenant: TenantId,
+    /// As it was when it was taken.
+    pub job: Job,
+    /// Records dealt with: the number of the next one.
+    pub done: u64,
+    lease: JobLease,
+    last: Timestamp,
+}
+
+/// What a step did.
+#[derive(Default)]
+pub(crate) struct Step {
+    pub counts: JobCounts,
+    pub bytes: u64,
+    pub total: Option<u64>,
+    /// Where to go on; what it was before when left out.
+    pub progress: Option<String>,
+    /// NDJSON lines, each ended by a line feed.
+    pub report: String,
+    /// NDJSON lines, each ended by a line feed.
+    pub map: String,
+}
+
+/// What is to happen after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    Pause,
+    Cancel,
+    /// This node is stopping: let another one go on.
+    LetGo,
+}
+
+impl Run {
+    /// With a job that was just taken.
+    pub(crate) fn new(engine: Engine, tenant: TenantId, job: Job) -> Self {
+        Self {
+            lease: JobLease {
+                id: job.id,
+                epoch: job.epoch,
+            },
+            done: job.counts.done(),
+            last: engine.now(),
+            engine,
+            tenant,
+            job,
+        }
+    }
+
+    /// Does a step of `records` records in one transaction with its checkpoint. A step whose answer was lost is not done again. Waits for
+    /// a database that is away for a while.
+    ///
+    /// # Errors
+    /// One that [`is_lost`] when somebody else has the job now; whatever `work` fails with.
+    pub(crate) async fn step(
+        &mut self,
+        records: u64,
+        work: impl Fn(&mut Tenant<'_, '_>) -> Result<Step> + Send + Sync + 'static,
+    ) -> Result<Next> {
+        let work = Arc::new(work);
+        let mut tries = 0;
+        let mut pause = Duration::from_millis(200);
+        let mut waited = Duration::ZERO;
+        loop {
+            let now = self.engine.now();
+            let busy = now.millis().saturating_sub(self.last.millis());
+            let (work, lease, done) = (Arc::clone(&work), self.lease, self.done);
+            let result = self
+                .engine
+                .store()
+                .write(self.tenant, move |t| {
+                    commit(t, lease, done, records, now, busy, &*work)
+                })
+                .await;
+            tries += 1;
+            match result {
+                Ok(wish) => {
+                    self.done += records;
+                    self.last = now;
+                    return Ok(self.next(wish));
+                }
+                // Someone made the same user between our look and our insert: look again.
+                Err(error)
+                    if error.kind == Kind::Conflict && !is_lost(&error) && tries < TRIES => {}
+                Err(error)
+                    if matches!(error.kind, Kind::Unavailable(_)) && waited < PATIENCE =>
+                {
+                    tracing::warn!(job = %self.job.id, ?error, "a job waits for the database");
+                    tokio::time::sleep(pause).await;
+                    waited += pause;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A sign of life where nothing can be counted yet.
+    pub(crate) async fn beat(&mut self) -> Result<Next> {
+        self.step(0, |_| Ok(Step::default())).await
+    }
+
+    /// Ends the job, or lays it to rest.
+    pub(crate) async fn end(
+        &self,
+        state: JobState,
+        error: Option<JobError>,
+        warnings: Vec<String>,
+        digest: Option<String>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<bool> {
+        let at = self.engine.now();
+        let expires_at = match (state.has_ended(), expires_at) {
+            (_, Some(at)) => Some(at),
+            (true, None) => Some(self.engine.kept_until(at)),
+            (false, None) => self.job.expires_at,
+        };
+        let (lease, end) = (
+            self.lease,
+            JobEnd {
+                state,
+                error,
+                warnings,
+                digest,
+                at,
+                expires_at,
+            },
+        );
+        self.engine
+            .store()
+            .write(self.tenant, move |t| Ok(t.end_job(lease, &end)?))
+            .await
+    }
+
+    /// Lets another node go on at once.
+    pub(crate) async fn let_go(&self) -> Result<()> {
+        let (id, now, expires) = (self.job.id, self.engine.now(), self.job.expires_at);
+        self.engine
+            .store()
+            .write(self.tenant, move |t| {
+                Ok::<_, Error>(t.settle_job(id, JobState::Queued, true, now, expires)?)
+            })
+            .await?;
+        Ok(())
+    }
+
+    fn next(&self, wish: Option<JobWish>) -> Next {
+        match wish {
+            Some(JobWish::Pause) => Next::Pause,
+            Some(JobWish::Cancel) => Next::Cancel,
+            None if self.engine.is_stopping() => Next::LetGo,
+            None => Next::GoOn,
+        }
+    }
+}
+
+fn commit(
+    t: &mut Tenant<'_, '_>,
+    lease: JobLease,
+    done: u64,
+    records: u64,
+    now: Timestamp,
+    busy: i64,
+    work: &dyn Fn(&mut Tenant<'_, '_>) -> Result<Step>,
+) -> Result<Option<JobWish>> {
+    let job = t.find_job(lease.id)?.ok_or_else(lost)?;
+    if job.epoch != lease.epoch || job.state != JobState::Running {
+        return Err(lost());
+    }
+    if records > 0 && job.counts.done() == done + records {
+        // An earlier try was committed and its answer was lost.
+        return Ok(job.wish);
+    }
+    let step = work(t)?;
+    for (lines, text) in [(JobLines::Report, &step.report), (JobLines::Map, &step.map)] {
+        if !text.is_empty() {
+            t.insert_job_lines(lease.id, lines, done, text)?;
+        }
+    }
+    let step = JobStep {
+        counts: step.counts,
+        bytes: step.bytes,
+        total: step.total,
+        progress: step.progress.unwrap_or(job.progress),
+        busy_ms: u64::try_from(busy).unwrap_or(0),
+        lease_until: now.plus_seconds(LEASE_SECONDS),
+    };
+    t.checkpoint_job(lease, &step)?.ok_or_else(lost)
+}
+
+const LOST: &str = "job_lost";
+
+fn lost() -> Error {
+    Error::conflict(
+        LOST,
+        "Another request or another node goes on with this job.",
+    )
+}
+
+/// Whether somebody else has the job now, or it was ended.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    error.code == LOST
+}

@@ -1,0 +1,320 @@
+//! Imports as jobs: by stream, where the request feeds them, and from a file that was stored with the job.
+
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use vestibule_model::{
+    id::{JobId, TenantId},
+    job::{Job, JobError, JobFeed, JobKind, JobState},
+};
+use vestibule_store::job::JobFile;
+use zeroize::Zeroizing;
+
+use super::{
+    OnConflict, WithoutPassword,
+    batch::Codec,
+    directory_export::check_secret,
+    feed::{Body, Broken, Ended, Manner, import},
+};
+use crate::{
+    Engine, Error, Kind, Result,
+    access::Manager,
+    job::{LEASE_SECONDS, Run, is_lost},
+};
+
+/// What is imported by stream.
+pub enum Streamed {
+    /// Directory users, whose password hashes were sealed with this secret.
+    Directory(Zeroizing<String>),
+    /// Federated users' profiles.
+    Users,
+}
+
+/// An import by stream.
+pub struct StreamImport {
+    /// What comes.
+    pub what: Streamed,
+    /// The job's name, so that the sender knows it before the answer.
+    pub job: Option<JobId>,
+    /// The number of the stream's first record.
+    pub from: u64,
+    /// What happens to users who exist already.
+    pub policy: OnConflict,
+    /// What happens to users whose password hash cannot be used.
+    pub without_password: WithoutPassword,
+    /// Whether nothing is to be changed.
+    pub dry_run: bool,
+}
+
+/// How an import was asked for, as it stands in the ledger.
+#[derive(Serialize, Deserialize, PartialEq, Eq, Clone, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ImportOptions {
+    pub on_conflict: String,
+    pub without_password: bool,
+    pub dry_run: bool,
+    /// Whom to tell when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
+}
+
+impl ImportOptions {
+    pub(super) fn read(job: &Job) -> Result<Self> {
+        serde_json::from_str(&job.options).map_err(Error::internal)
+    }
+
+    pub(super) fn text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    pub(super) fn policy(&self) -> Result<OnConflict> {
+        Ok(OnConflict::parse(&self.on_conflict)?)
+    }
+
+    pub(super) fn without(&self) -> WithoutPassword {
+        if self.without_password {
+            WithoutPassword::Import
+        } else {
+            WithoutPassword::Refuse
+        }
+    }
+}
+
+impl Engine {
+    /// Imports what `body` holds and answers the job when the body is read to its end, or broke off. A job of this name that did not
+    /// end is gone on with: records that it dealt with are passed over.
+    ///
+    /// # Errors
+    /// `GAP` (409) when the stream begins behind the first record that is missing; `OTHER_JOB` (409) when the name is that of a job
+    /// asked for otherwise; what is wrong with the whole stream, when nothing was imported of it.
+    pub async fn import_stream(
+        &self,
+        manager: &Manager,
+        request: StreamImport,
+        body: Body,
+    ) -> Result<Job> {
+        if let Streamed::Directory(secret) = &request.what {
+            check_secret(secret)?;
+        }
+        let kind = match request.what {
+            Streamed::Directory(_) => JobKind::DirectoryImport,
+            Streamed::Users => JobKind::UsersImport,
+        };
+        let options = ImportOptions {
+            on_conflict: request.policy.name().to_owned(),
+            without_password: request.without_password == WithoutPassword::Import,
+            dry_run: request.dry_run,
+            mail: None,
+        };
+        let mut job = self.new_job(manager, kind, JobFeed::Request);
+        job.id = request.job.unwrap_or(job.id);
+        job.options = options.text()?;
+        let id = job.id;
+        if !self.add_job(manager, job, None).await? {
+            let known = self.get_job(manager, id).await?;
+            if known.kind != kind
+                || known.feed != JobFeed::Request
+                || ImportOptions::read(&known)? != options
+            {
+                return Err(Error::conflict(
+                    "other_job",
+                    "There is a job of this name that was asked for otherwise.",
+                ));
+            }
+            if known.state.has_ended() {
+                return Ok(known);
+            }
+            if request.from > known.counts.done() {
+                return Err(Error::conflict(
+                    "gap",
+                    format!(
+                        "The next record of this job is number {}, and the body begins at {}.",
+                        known.counts.done(),
+                        request.from
+                    ),
+                ));
+            }
+        }
+        let mut run = self.take(manager.tenant(), id).await?;
+        if request.from > run.done {
+            // Nothing was there, so nothing may be left out.
+            run.end(JobState::Paused, None, Vec::new(), None, None)
+                .await?;
+            return Err(Error::conflict(
+                "gap",
+                "The body of a new job begins at its first record.",
+            ));
+        }
+        let codec = match request.what {
+            Streamed::Directory(secret) => Codec::directory(secret, request.without_password),
+            Streamed::Users => Codec::Users,
+        };
+        let manner = Manner {
+            policy: request.policy,
+            dry_run: request.dry_run,
+            from: request.from,
+        };
+        let ended = import(&mut run, codec, manner, body).await;
+        let nothing_done = run.done == 0;
+        self.settle(&run, ended).await?;
+        let job = self.get_job(manager, id).await?;
+        match &job.error {
+            Some(error) if nothing_done => Err(refusal(error)),
+            _ => Ok(job),
+        }
+    }
+
+    /// Goes on with a job that this node took, to its end.
+    pub(crate) async fn go_on(&self, mut run: Run) {
+        let ended = self.import_parts(&mut run).await;
+        if let Err(error) = self.settle(&run, ended).await {
+            tracing::warn!(job = %run.job.id, ?error, "the end of a job could not be written down");
+        }
+    }
+
+    /// Takes a job for this node.
+    pub(super) async fn take(&self, tenant: TenantId, id: JobId) -> Result<Run> {
+        let (node, now) = (self.node().to_owned(), self.now());
+        let taken = self
+            .store()
+            .write(tenant, move |t| {
+                Ok::<_, Error>(t.take_job(id, &node, now, now.plus_seconds(LEASE_SECONDS))?)
+            })
+            .await?;
+        let job = taken
+            .ok_or_else(|| Error::conflict("invalid_state", "The job ended at this moment."))?;
+        Ok(Run::new(self.clone(), tenant, job))
+    }
+
+    /// Goes on with an import whose file is stored.
+    pub(super) async fn import_parts(&self, run: &mut Run) -> Ended {
+        let options = match ImportOptions::read(&run.job) {
+            Ok(options) => options,
+            Err(error) => return Ended::Error(error),
+        };
+        let codec = match self.codec_of(run, &options).await {
+            Ok(codec) => codec,
+            Err(error) => return Ended::Error(error),
+        };
+        let policy = match options.policy() {
+            Ok(policy) => policy,
+            Err(error) => return Ended::Error(error),
+        };
+        let manner = Manner {
+            policy,
+            dry_run: options.dry_run,
+            from: 0,
+        };
+        let body = self.job_file(run.tenant, run.job.id, JobFile::In);
+        import(run, codec, manner, body).await
+    }
+
+    async fn codec_of(&self, run: &Run, options: &ImportOptions) -> Result<Codec> {
+        match run.job.kind {
+            JobKind::UsersImport => Ok(Codec::Users),
+            _ => {
+                let secret = self.job_secret(run.tenant, run.job.id).await?;
+                let secret = secret.ok_or_else(|| Error::internal("a job lost its secret"))?;
+                Ok(Codec::directory(secret, options.without()))
+            }
+        }
+    }
+
+    /// A file of a job, decompressed.
+    pub(super) fn job_file(&self, tenant: TenantId, id: JobId, file: JobFile) -> Body {
+        let engine = self.clone();
+        let parts = stream::unfold(0_u64, move |number| {
+            let engine = engine.clone();
+            async move {
+                match engine.job_part(tenant, id, file, number).await {
+                    Ok(Some(part)) => Some((Ok(part.into()), number + 1)),
+                    Ok(None) => None,
+                    Err(error) => Some((Err(Broken(error.to_string())), u64::MAX)),
+                }
+            }
+        });
+        parts.boxed()
+    }
+
+    async fn job_part(
+        &self,
+        tenant: TenantId,
+        id: JobId,
+        file: JobFile,
+        number: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        if number == u64::MAX {
+            return Ok(None);
+        }
+        let mut tries = 0;
+        let part = loop {
+            let found = self
+                .store()
+                .read(tenant, move |t| {
+                    Ok::<_, Error>(t.find_job_part(id, file, number)?)
+                })
+                .await;
+            tries += 1;
+            match found {
+                Err(error) if matches!(error.kind, Kind::Unavailable(_)) && tries < 60 => {
+                    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+                }
+                found => break found?,
+            }
+        };
+        let Some(part) = part else { return Ok(None) };
+        super::aside(move || zstd::decode_all(part.as_slice()))
+            .await?
+            .map(Some)
+            .map_err(Error::internal)
+    }
+
+    /// Writes down how a run ended.
+    pub(super) async fn settle(&self, run: &Run, ended: Ended) -> Result<()> {
+        let Some(state) = ended.state() else {
+            return match ended {
+                Ended::LetGo => run.let_go().await,
+                Ended::Error(error) if is_lost(&error) => Err(error),
+                Ended::Error(error) => {
+                    // The lease runs out, and whoever can reach the database goes on.
+                    tracing::warn!(job = %run.job.id, ?error, "a job could not go on");
+                    Err(error)
+                }
+                _ => Ok(()),
+            };
+        };
+        let (mut error, mut warnings) = (None, Vec::new());
+        match ended {
+            Ended::Done(notes) => warnings = notes,
+            Ended::Paused(why) => warnings.extend(why.map(|why| format!("Paused: {why}"))),
+            Ended::Failed(why) => error = Some(why),
+            Ended::Error(why) => {
+                tracing::error!(job = %run.job.id, error = ?why, "a job failed");
+                error = Some(JobError {
+                    code: why.code.to_owned(),
+                    message: why.public,
+                    record: Some(run.done),
+                });
+            }
+            Ended::Cancelled | Ended::LetGo => {}
+        }
+        run.end(state, error, warnings, None, None).await?;
+        Ok(())
+    }
+}
+
+/// What the sender of a stream is told of which nothing was imported.
+fn refusal(error: &JobError) -> Error {
+    let code = match error.code.as_str() {
+        "wrong_secret" => "wrong_secret",
+        "record_too_long" => "record_too_long",
+        "too_much_space" => "too_much_space",
+        "malformed_input" => "malformed_input",
+        "truncated_input" => "truncated_input",
+        _ => return Error::internal(format!("an import failed: {}", error.message)),
+    };
+    let kind = match code {
+        "record_too_long" | "too_much_space" => Kind::TooLarge,
+        _ => Kind::Invalid,
+    };
+    Error::new(kind, code, error.message.clone())
+}
