@@ -1,7 +1,9 @@
 //! Keys, signatures, password hashes and sealing. Knows no database and no HTTP; primitives come from aws-lc and the RustCrypto
 //! password hashes, never from us.
 
+pub mod bundle;
 pub mod compare;
+pub mod content_digest;
 pub mod envelope;
 pub mod jose;
 pub mod password;
