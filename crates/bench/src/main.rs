@@ -4,6 +4,8 @@
 mod bound;
 mod http;
 mod load;
+mod moving;
+mod people;
 mod runtime;
 mod server;
 
@@ -82,7 +84,11 @@ fn run() -> Result<bool> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let rows = runtime.block_on(runtime::all(&server, &names))?;
+    let rows = runtime.block_on(async {
+        let mut rows = runtime::all(&server, &names).await?;
+        rows.extend(moving::all(&server, &names).await?);
+        anyhow::Ok(rows)
+    })?;
     if rows.is_empty() {
         bail!("no benchmark is named {}", names.join(", "));
     }
@@ -93,12 +99,12 @@ fn run() -> Result<bool> {
 
 fn print(rows: &[Row]) {
     println!(
-        "{:<22} {:>12} {:>12}  {:<34} {:>6}  {:>8}",
+        "{:<24} {:>12} {:>12}  {:<36} {:>6}  {:>8}",
         "what", "reached", "bound", "bound is", "ratio", "goal"
     );
     for row in rows {
         println!(
-            "{:<22} {:>9.1} {:<2} {:>9.1} {:<2}  {:<34} {:>6.2}  {:>8} {}",
+            "{:<24} {:>9.1} {:<2} {:>9.1} {:<2}  {:<36} {:>6.2}  {:>8} {}",
             row.name,
             row.value,
             row.unit,

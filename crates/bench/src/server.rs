@@ -24,8 +24,14 @@ pub struct Server {
 impl Server {
     /// Starts the program and waits for its `listening on` line.
     pub async fn start(program: &Path, data: &Path) -> Result<Self> {
+        Self::start_on(program, data, None).await
+    }
+
+    /// The same on a database that is not the embedded one.
+    pub async fn start_on(program: &Path, data: &Path, database: Option<&str>) -> Result<Self> {
         let started = Instant::now();
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args([
                 "serve",
                 "--listen",
@@ -36,7 +42,11 @@ impl Server {
             ])
             .arg(data)
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
+            .kill_on_drop(true);
+        if let Some(url) = database {
+            command.args(["--database-url", url]);
+        }
+        let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stdout = child.stdout.take().context("no standard output")?;

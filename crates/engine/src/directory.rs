@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use remove::Removed;
-pub(crate) use scim::carried_object;
+pub(crate) use scim::{SCHEMA, carried_object};
 pub use scim::{sign_in_of, user_object};
 
 /// A page of directory users.

@@ -22,6 +22,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::Semaphore;
 use vestibule_crypto::{password::HasherPool, random::Random, seal::MasterKey};
 use vestibule_model::time::{Clock, Timestamp};
 use vestibule_store::Store;
@@ -60,6 +61,7 @@ struct Parts {
     throttle: Throttle,
     node: String,
     stopping: AtomicBool,
+    exports: Arc<Semaphore>,
 }
 
 /// What [`Engine::new`] needs.
@@ -95,6 +97,7 @@ impl Engine {
                 throttle: Throttle::new(),
                 node,
                 stopping: AtomicBool::new(false),
+                exports: Arc::new(Semaphore::new(moving::MOST_EXPORTS)),
             }),
         }
     }
@@ -156,6 +159,10 @@ impl Engine {
     /// Asks jobs to rest at their next checkpoint, so that another process can go on with them.
     pub fn stop_jobs(&self) {
         self.parts.stopping.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn exports(&self) -> &Arc<Semaphore> {
+        &self.parts.exports
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -9,12 +9,15 @@ mod directory_apply;
 mod directory_export;
 mod directory_import;
 mod directory_record;
+mod export_stream;
 mod feed;
 mod import_job;
 mod profile_apply;
 mod profile_export;
 mod profile_import;
 mod profile_record;
+mod render;
+mod scan;
 
 use std::collections::HashMap;
 
@@ -26,6 +29,8 @@ use crate::{Error, Kind, Result};
 
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
+pub use export_stream::{StreamExport, Summary};
+pub(crate) use export_stream::MOST_EXPORTS;
 pub use feed::{Body, Broken};
 pub use import_job::{StreamImport, Streamed};
 pub use profile_export::ProfileExport;

@@ -35,7 +35,7 @@ impl Timestamp {
         const LAST: i64 = 253_402_300_799_999;
         let millis = self.0.clamp(-62_167_219_200_000, LAST);
         match jiff::Timestamp::from_millisecond(millis) {
-            Ok(t) => t.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+            Ok(t) => format!("{t:.3}"),
             Err(_) => String::from("1970-01-01T00:00:00.000Z"),
         }
     }

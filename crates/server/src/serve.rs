@@ -20,6 +20,8 @@ use crate::{
     system::SystemClock,
 };
 
+/// Jobs that one process works on at a time, those fed by requests aside.
+const JOBS: usize = 2;
 /// How long requests may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -67,8 +69,15 @@ async fn serve(options: Options) -> Result<()> {
         println!("console at {url}/console/");
     }
 
+    engine
+        .release_jobs()
+        .await
+        .context("cannot let go of jobs")?;
     let (stop, stopping) = watch::channel(false);
     let workers = tokio::spawn(work(engine.clone(), stopping.clone()));
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|_| tokio::spawn(work_on_jobs(engine.clone(), stopping.clone())))
+        .collect();
     let app = router(App::new(
         engine.clone(),
         Limits {
@@ -95,11 +104,17 @@ async fn serve(options: Options) -> Result<()> {
     let server = tokio::spawn(server.into_future());
     signals.wait().await;
     tracing::info!("stopping");
+    engine.stop_jobs();
     stop.send_replace(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
     workers.await.context("a worker failed")?;
+    for job in jobs {
+        if tokio::time::timeout(DRAIN, job).await.is_err() {
+            tracing::warn!("a job did not come to rest in time; its last checkpoint holds");
+        }
+    }
     engine.close().await;
     Ok(())
 }
@@ -152,10 +167,30 @@ async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(?error, "cannot look for changes of other nodes"),
         }
         ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(5)
+            && let Err(error) = engine.tidy_jobs().await
+        {
+            tracing::warn!(?error, "cannot tidy the jobs ledger");
+        }
         if ticks.is_multiple_of(60)
             && let Err(error) = engine.clean_up().await
         {
             tracing::warn!(?error, "cannot remove what has expired");
+        }
+    }
+}
+
+/// Goes on with jobs that wait, one after another.
+async fn work_on_jobs(engine: Engine, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow() {
+        match engine.work_on_a_job().await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(?error, "cannot look for jobs that wait"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
         }
     }
 }

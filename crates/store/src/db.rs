@@ -1,6 +1,7 @@
 //! The seam between the store and its two engines. What is above it is plain sequential code that names no driver.
 
 use std::{
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -253,12 +254,13 @@ impl<'a> Conn<'a> {
         })
     }
 
-    /// Shows each row of a statement to `each` without copying it. On PostgreSQL the driver may hold all of them: bound their number.
+    /// Shows each row of a statement to `each` without copying it, until that has enough. On PostgreSQL the driver may hold all of them:
+    /// bound their number.
     pub fn scan(
         &mut self,
         sql: &str,
         params: &[Value],
-        mut each: impl FnMut(&Cells<'_>) -> Result<()>,
+        mut each: impl FnMut(&Cells<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.guard(|engine| {
             dialect::check(params)?;

@@ -1,6 +1,6 @@
 //! People in the order of their ids, a page at a time and with everything that travels: what exports read.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::ControlFlow};
 
 use vestibule_model::{
     email::fold,
@@ -155,6 +155,15 @@ pub enum ProfileScan {
     WithoutDirectoryUser,
 }
 
+impl ProfileRow {
+    fn bytes(&self) -> usize {
+        self.body.len() + self.attributes.len()
+    }
+}
+
+/// Bytes of a page beyond which no further person is read.
+const PAGE_BYTES: usize = 2 << 20;
+
 /// Roles of one person as one text: looked up with the person, not by a statement of their own.
 const ROLES: &str = "(SELECT string_agg(r.role_id, ',') FROM user_roles r WHERE r.tenant = p.tenant AND r.profile_id = p.id)";
 
@@ -184,9 +193,11 @@ impl Tenant<'_, '_> {
         self.insert_user_roles(&given)
     }
 
-    /// Directory users behind the id `after` (empty for all), at most `most`. The profile comes without identities.
+    /// Directory users behind the id `after` (empty for all), at most `most` and at least one if there is one. The profile comes without
+    /// identities.
     pub fn scan_directory_users(&mut self, after: &str, most: usize) -> Result<Vec<DirectoryRow>> {
         let mut rows = Vec::with_capacity(most);
+        let mut bytes = 0;
         let params = [
             Value::from(self.key()),
             Value::from(CLOUD_DIRECTORY),
@@ -205,8 +216,10 @@ impl Tenant<'_, '_> {
             ),
             &params,
             |cells| {
-                rows.push(directory_row(cells)?);
-                Ok(())
+                let row = directory_row(cells)?;
+                bytes += row.body.len() + row.profile.as_ref().map_or(0, ProfileRow::bytes);
+                rows.push(row);
+                Ok(enough(bytes))
             },
         )?;
         Ok(rows)
@@ -220,6 +233,7 @@ impl Tenant<'_, '_> {
         most: usize,
     ) -> Result<Vec<ProfileRow>> {
         let mut rows = Vec::with_capacity(most);
+        let mut bytes = 0;
         let condition = match which {
             ProfileScan::Federated => {
                 "p.kind = 'known' AND NOT EXISTS (SELECT 1 FROM identities i \
@@ -244,8 +258,10 @@ impl Tenant<'_, '_> {
             ),
             &params,
             |cells| {
-                rows.push(profile_row(cells, 0)?);
-                Ok(())
+                let row = profile_row(cells, 0)?;
+                bytes += row.bytes();
+                rows.push(row);
+                Ok(enough(bytes))
             },
         )?;
         self.add_identities(&mut rows)?;
@@ -327,6 +343,14 @@ pub(crate) fn identity_values(
         Value::from(position),
         Value::from(identity.body.to_text()),
     ]
+}
+
+fn enough(bytes: usize) -> ControlFlow<()> {
+    if bytes > PAGE_BYTES {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
 }
 
 fn directory_row(cells: &Cells<'_>) -> Result<DirectoryRow> {

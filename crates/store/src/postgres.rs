@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     mem,
+    ops::ControlFlow,
     sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
@@ -288,7 +289,7 @@ impl Session {
         &mut self,
         sql: &str,
         params: &[Value],
-        each: &mut dyn FnMut(&Cells<'_>) -> Result<()>,
+        each: &mut dyn FnMut(&Cells<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.with(sql, async |client, before| {
             let rows = async {
@@ -298,7 +299,9 @@ impl Session {
             let rows = together(client, &before, rows).await?;
             let mut rows = std::pin::pin!(rows);
             while let Some(row) = rows.try_next().await? {
-                each(&Cells(CellsOf::Postgres(&row)))?;
+                if each(&Cells(CellsOf::Postgres(&row)))?.is_break() {
+                    break;
+                }
             }
             Ok(())
         })

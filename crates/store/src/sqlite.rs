@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     thread::{self, JoinHandle},
@@ -187,14 +188,16 @@ pub(crate) fn scan(
     conn: &Connection,
     sql: &str,
     params: &[Value],
-    each: &mut dyn FnMut(&Cells<'_>) -> Result<()>,
+    each: &mut dyn FnMut(&Cells<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let failed = |error| dialect::sqlite_error(&error, sql);
     let mut statement = conn.prepare_cached(sql).map_err(failed)?;
     bind(&mut statement, sql, params)?;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(failed)? {
-        each(&Cells(CellsOf::Sqlite(row)))?;
+        if each(&Cells(CellsOf::Sqlite(row)))?.is_break() {
+            break;
+        }
     }
     Ok(())
 }

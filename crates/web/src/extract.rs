@@ -6,6 +6,6 @@ mod permission;
 mod query;
 
 pub use body::{JsonBody, parse};
-pub use object::{AtApplication, AtDirectoryUser, AtProfile, AtRole};
+pub use object::{AtApplication, AtDirectoryUser, AtJob, AtProfile, AtRole};
 pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling};
 pub use query::{Paging, QueryOf};

@@ -5,6 +5,7 @@ mod config;
 mod directory;
 mod directory_accounts;
 mod duplicate;
+mod jobs;
 mod moving;
 mod roles;
 mod users;
@@ -21,6 +22,7 @@ pub fn routes() -> Vec<Route> {
         directory::routes(),
         directory_accounts::routes(),
         users::routes(),
+        jobs::routes(),
         moving::routes(),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ use vestibule_model::{
 use crate::profile::SignIn;
 
 /// The SCIM schema of users (RFC 7643 section 4.1).
-const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub(crate) const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 /// A user as the directory shows it: what it says of itself, then its state, id and `meta`. Never a password.
 pub fn user_object(tenant: TenantId, user: &DirectoryUser) -> RawObject {

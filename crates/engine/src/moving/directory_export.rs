@@ -65,7 +65,7 @@ impl Engine {
             .await?;
         let engine = self.clone();
         aside(move || {
-            let key = ExportKey::derive(&secret, engine.export_salt(tenant, &secret));
+            let key = engine.export_key(tenant, &secret);
             let users = stored
                 .iter()
                 .map(|user| {
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// The salt of an instance's exports under one secret: the same for every page, and known to nobody who lacks the master key.
-    fn export_salt(&self, tenant: TenantId, secret: &str) -> [u8; 16] {
+    pub(super) fn export_salt(&self, tenant: TenantId, secret: &str) -> [u8; 16] {
         let data = Zeroizing::new(format!("{tenant}:{secret}"));
         let tag = self
             .master()

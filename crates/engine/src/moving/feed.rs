@@ -32,7 +32,8 @@ const AHEAD: usize = 2;
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
 
 /// A body broke off before its end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
 pub struct Broken(pub String);
 
 /// How an import is to be done.

@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use vestibule_engine::Error;
-use vestibule_model::id::{ClientId, DirectoryUserId, ProfileId, RoleId};
+use vestibule_model::id::{ClientId, DirectoryUserId, JobId, ProfileId, RoleId};
 
 use crate::{
     App,
@@ -38,6 +38,21 @@ impl FromRequestParts<App> for AtRole {
         match text.and_then(|text| RoleId::parse(&text).ok()) {
             Some(id) => Ok(Self(id)),
             None => Err(Error::not_found("There is no such role.").into()),
+        }
+    }
+}
+
+/// The `{jobId}` of the path.
+pub struct AtJob(pub JobId);
+
+impl FromRequestParts<App> for AtJob {
+    type Rejection = ManagementError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
+        let text = parameter(parts, app, "jobId").await;
+        match text.and_then(|text| JobId::parse(&text).ok()) {
+            Some(id) => Ok(Self(id)),
+            None => Err(Error::not_found("There is no such job.").into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod secret;
+mod stream;
 
 use axum::{
     Json,
@@ -61,7 +62,8 @@ pub(super) fn routes() -> Vec<Route> {
             "true: users whose password hash cannot be used are imported without one, and named.",
         ),
     ];
-    vec![
+    let mut routes = stream::routes();
+    routes.extend([
         Route::new("get", USERS_OUT, "export_user_profiles", || {
             get(export_profiles)
         })
@@ -92,7 +94,8 @@ pub(super) fn routes() -> Vec<Route> {
         .query(DIRECTORY_OPTIONS)
         .takes::<Import>()
         .answers::<DirectoryImported>(200),
-    ]
+    ]);
+    routes
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -1,0 +1,139 @@
+//! On the embedded database.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context, Result};
+use rusqlite::{Connection, types::Value};
+
+use super::{Instance, export, import, import_rows, users, write_people};
+use crate::{Goal, Row, server::Server};
+
+/// Tables of people in the order in which they refer to each other, with the column that names the person.
+const TABLES: [(&str, &str); 4] = [
+    ("directory_users", "id"),
+    ("profiles", "id"),
+    ("identities", "profile_id"),
+    ("user_roles", "profile_id"),
+];
+
+/// Export through HTTP, in users a second.
+const EXPORT: f64 = 150_000.0;
+
+pub(super) async fn run(program: &Path) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let users = users();
+    let people = write_people(folder.path(), users)?;
+    let data = folder.path().join("data");
+    let server = Server::start(program, &data).await?;
+    let instance = Instance::make(&server, &data).await?;
+    let imported = import(&instance, &people, users).await?;
+    let memory = server.resident_megabytes()?;
+    let exported = export(&instance, users).await?;
+    let after = server.resident_megabytes()?;
+    server.stop().await?;
+    std::fs::remove_file(&people).context("cannot remove people")?;
+    let from = data.join("vestibule.db");
+    let to = folder.path().join("raw.db");
+    let bound = tokio::task::spawn_blocking(move || raw_load(&from, &to, users))
+        .await
+        .context("the bound panicked")??;
+    let mut rows = Vec::from(import_rows(["import-sqlite", "import-sqlite-steady"], &imported, bound));
+    rows.push(Row {
+        name: "export-sqlite",
+        value: exported,
+        unit: "/s",
+        bound: EXPORT,
+        bound_is: "a fixed goal",
+        goal: Goal::AtLeast(1.0),
+    });
+    rows.push(Row {
+        name: "moving-memory",
+        value: memory.max(after),
+        unit: "MB",
+        bound: 300.0,
+        bound_is: "a fixed limit",
+        goal: Goal::AtMost,
+    });
+    Ok(rows)
+}
+
+/// The rows that the import made, into an empty database of the same schema, 1,000 users to a transaction; users a second.
+fn raw_load(from: &Path, to: &Path, users: u64) -> Result<f64> {
+    let source = Connection::open(from).context("no database")?;
+    let target = Connection::open(to).context("no second database")?;
+    target.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536; \
+         PRAGMA wal_autocheckpoint = 4096;",
+    )?;
+    let mut schema = source.prepare(
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, rowid",
+    )?;
+    let statements = schema.query_map([], |row| row.get::<_, String>(0))?;
+    for statement in statements {
+        target.execute_batch(&statement?)?;
+    }
+    // What people refer to.
+    for table in ["roles"] {
+        copy_small(&source, &target, table)?;
+    }
+    // Everything in memory first: the bound is of writing.
+    let mut loaded = Vec::new();
+    for (table, _) in TABLES {
+        loaded.push(read(&source, table)?);
+    }
+    let started = Instant::now();
+    let chunk = 1000;
+    let mut at = vec![0_usize; TABLES.len()];
+    let mut from = 0;
+    while from < users as usize {
+        let upto = from + chunk;
+        target.execute_batch("BEGIN IMMEDIATE")?;
+        for ((rows, at), (table, _)) in loaded.iter().zip(&mut at).zip(TABLES) {
+            // As many rows of each table as there are for so many users.
+            let end = rows.rows.len() * upto.min(users as usize) / users as usize;
+            let mut insert = target.prepare_cached(&rows.insert(table))?;
+            for row in rows.rows.get(*at..end).unwrap_or_default() {
+                insert.execute(rusqlite::params_from_iter(row))?;
+            }
+            *at = end;
+        }
+        target.execute_batch("COMMIT")?;
+        from = upto;
+    }
+    Ok(users as f64 / started.elapsed().as_secs_f64())
+}
+
+struct Rows {
+    columns: usize,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    fn insert(&self, table: &str) -> String {
+        let places = vec!["?"; self.columns].join(", ");
+        format!("INSERT INTO {table} VALUES ({places})")
+    }
+}
+
+fn read(source: &Connection, table: &str) -> Result<Rows> {
+    // In the order in which they were written; tables without a rowid in the order of their keys, which is nearly that.
+    let order = match table {
+        "user_roles" | "roles" => "1, 2",
+        _ => "rowid",
+    };
+    let mut select = source.prepare(&format!("SELECT * FROM {table} ORDER BY {order}"))?;
+    let columns = select.column_count();
+    let rows = select
+        .query_map([], |row| (0..columns).map(|i| row.get(i)).collect())?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Rows { columns, rows })
+}
+
+fn copy_small(source: &Connection, target: &Connection, table: &str) -> Result<()> {
+    let rows = read(source, table)?;
+    let mut insert = target.prepare(&rows.insert(table))?;
+    for row in &rows.rows {
+        insert.execute(rusqlite::params_from_iter(row))?;
+    }
+    Ok(())
+}

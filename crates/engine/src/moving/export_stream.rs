@@ -1,0 +1,314 @@
+//! Exports of any size by stream: NDJSON in the order of ids, in constant memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use vestibule_crypto::{content_digest::ContentDigest, envelope::ExportKey};
+use vestibule_model::id::TenantId;
+
+use super::{
+    aside,
+    directory_export::check_secret,
+    feed::Broken,
+    import_job::Streamed,
+    render::{Seal, digest_directory, digest_federated, directory_record, federated_record},
+    scan::{Page, People, Who},
+};
+use crate::{Engine, Error, Result, access::Manager};
+
+/// Pages that are rendered at a time.
+const AHEAD: usize = 2;
+/// Most exports of one node at a time.
+pub(crate) const MOST_EXPORTS: usize = 4;
+
+/// An export by stream.
+pub struct StreamExport {
+    /// Who goes out.
+    pub what: Streamed,
+    /// Behind this id; empty for all.
+    pub after: String,
+    /// At most so many.
+    pub limit: Option<u64>,
+    /// Whether a summary follows the last user.
+    pub summary: Summary,
+}
+
+/// Whether the last line tells about the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summary {
+    /// Users only.
+    Without,
+    /// A last line with count, digest and what was lost.
+    With,
+}
+
+/// What an export came to so far.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub users: u64,
+    pub digest: ContentDigest,
+    pub last: Option<String>,
+    pub moments_from: Vec<String>,
+    pub lost: Lost,
+}
+
+/// What App ID's shapes could not carry, counted.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Lost {
+    password_changed_at: u64,
+    profile_details: u64,
+    profile_ids: u64,
+    no_profile: u64,
+}
+
+impl Lost {
+    fn note(&mut self, people: &People) {
+        let People::Directory(rows) = people else {
+            return;
+        };
+        for row in rows {
+            let differs = |at: &i64| *at != row.modified_at;
+            self.password_changed_at += u64::from(row.password_changed_at.as_ref().is_some_and(differs));
+            match &row.profile {
+                None => self.no_profile += 1,
+                Some(profile) => {
+                    self.profile_ids += 1;
+                    self.profile_details += u64::from(profile.body != "{}");
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.password_changed_at += other.password_changed_at;
+        self.profile_details += other.profile_details;
+        self.profile_ids += other.profile_ids;
+        self.no_profile += other.no_profile;
+    }
+
+    pub(super) fn to_json(self) -> serde_json::Value {
+        let mut lost = serde_json::Map::new();
+        for (name, count) in [
+            ("passwordChangedAt", self.password_changed_at),
+            ("profileDetails", self.profile_details),
+            ("profileIds", self.profile_ids),
+            ("usersWithoutProfile", self.no_profile),
+        ] {
+            if count > 0 {
+                lost.insert(name.to_owned(), count.into());
+            }
+        }
+        lost.into()
+    }
+}
+
+/// A rendered page.
+pub(super) struct Rendered {
+    pub text: Vec<u8>,
+    pub tally: Tally,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: Self) {
+        self.users += other.users;
+        self.digest.combine(&other.digest);
+        self.last = other.last.or(self.last.take());
+        self.moments_from.extend(other.moments_from);
+        self.lost.add(other.lost);
+    }
+
+    fn line(&self) -> String {
+        let mut summary = json!({
+            "users": self.users,
+            "digest": self.digest.to_string(),
+            "last": self.last,
+            "moments": self.moments_from.len() + 1,
+            "lost": self.lost.to_json(),
+        });
+        if let (false, Some(members)) = (self.moments_from.is_empty(), summary.as_object_mut()) {
+            members.insert("momentsFrom".to_owned(), json!(self.moments_from));
+        }
+        format!("{}\n", json!({ "summary": summary }))
+    }
+}
+
+/// How pages become text.
+#[derive(Clone)]
+pub(super) struct Shape {
+    pub key: Option<Arc<ExportKey>>,
+    /// Behind each record.
+    pub separator: &'static [u8],
+    pub summary: Summary,
+}
+
+impl Engine {
+    /// Users as NDJSON, behind the id `after` and in the order of ids, all as of one moment unless it takes very long.
+    ///
+    /// # Errors
+    /// 503 when this node is at too many exports already. An error of the stream means that it broke off.
+    pub async fn export_stream(
+        &self,
+        manager: &Manager,
+        export: StreamExport,
+    ) -> Result<impl Stream<Item = Result<Bytes, Broken>> + Send + use<>> {
+        let permit = self.export_permit()?;
+        let tenant = manager.tenant();
+        let (who, key) = match export.what {
+            Streamed::Directory(secret) => {
+                check_secret(&secret)?;
+                let engine = self.clone();
+                let key = aside(move || engine.export_key(tenant, &secret)).await?;
+                (Who::Directory, Some(Arc::new(key)))
+            }
+            Streamed::Users => (Who::Federated, None),
+        };
+        let shape = Shape {
+            key,
+            separator: b"\n",
+            summary: export.summary,
+        };
+        let rendered = self.rendered(tenant, who, export.after, shape, export.limit);
+        Ok(stream_of(rendered, export.summary, permit))
+    }
+
+    /// A place among the exports of this node.
+    pub(super) fn export_permit(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(self.exports())
+            .try_acquire_owned()
+            .map_err(|_| Error::busy("Too many exports are under way here. Try again in a moment."))
+    }
+
+    /// The key that an instance's exports under one secret are sealed with. Takes tens of milliseconds.
+    pub(super) fn export_key(&self, tenant: TenantId, secret: &str) -> ExportKey {
+        ExportKey::derive(secret, self.export_salt(tenant, secret))
+    }
+
+    /// Pages as text, in order, rendered on several threads.
+    pub(super) fn rendered(
+        &self,
+        tenant: TenantId,
+        who: Who,
+        after: String,
+        shape: Shape,
+        limit: Option<u64>,
+    ) -> mpsc::Receiver<tokio::task::JoinHandle<Result<Rendered>>> {
+        let (handles, taken) = mpsc::channel(AHEAD);
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let mut pages = engine.scan(tenant, who, after);
+            let mut left = limit.unwrap_or(u64::MAX);
+            while let Some(page) = pages.recv().await {
+                let Ok(place) = handles.reserve().await else {
+                    return;
+                };
+                let (engine, shape) = (engine.clone(), shape.clone());
+                let page = page.map(|page| cut(page, &mut left));
+                let failed = page.is_err();
+                place.send(tokio::task::spawn_blocking(move || {
+                    engine.render(&page?, &shape)
+                }));
+                if failed || left == 0 {
+                    return;
+                }
+            }
+        });
+        taken
+    }
+
+    fn render(&self, page: &Page, shape: &Shape) -> Result<Rendered> {
+        let mut text = Vec::with_capacity(1 << 20);
+        let mut scratch = Vec::new();
+        let mut tally = Tally {
+            last: page.people.last_id().map(str::to_owned),
+            moments_from: page.moment_from.iter().cloned().collect(),
+            ..Tally::default()
+        };
+        let summed = shape.summary == Summary::With;
+        if summed {
+            tally.lost.note(&page.people);
+        }
+        match (&page.people, &shape.key) {
+            (People::Directory(rows), Some(key)) => {
+                let seal = Seal::Sealed(key, self.random());
+                for row in rows {
+                    directory_record(&mut text, row, &page.names, &seal)?;
+                    text.extend_from_slice(shape.separator);
+                    if summed {
+                        digest_directory(&mut tally.digest, row, &page.names, &mut scratch)?;
+                    }
+                    tally.users += 1;
+                }
+            }
+            (People::Directory(_), None) => return Err(Error::internal("no key to export with")),
+            (People::Profiles(rows), _) => {
+                for row in rows {
+                    federated_record(&mut text, row, &page.names, false);
+                    text.extend_from_slice(shape.separator);
+                    if summed {
+                        digest_federated(&mut tally.digest, row, &page.names, &mut scratch);
+                    }
+                    tally.users += 1;
+                }
+            }
+        }
+        Ok(Rendered { text, tally })
+    }
+}
+
+/// The page with at most `left` people, which are then subtracted.
+fn cut(mut page: Page, left: &mut u64) -> Page {
+    let most = usize::try_from(*left).unwrap_or(usize::MAX);
+    let held = match &mut page.people {
+        People::Directory(rows) => {
+            rows.truncate(most);
+            rows.len()
+        }
+        People::Profiles(rows) => {
+            rows.truncate(most);
+            rows.len()
+        }
+    };
+    *left -= held as u64;
+    page
+}
+
+fn stream_of(
+    rendered: mpsc::Receiver<tokio::task::JoinHandle<Result<Rendered>>>,
+    summary: Summary,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
+    enum At {
+        Users,
+        End,
+    }
+    let state = (rendered, Tally::default(), At::Users, permit);
+    stream::unfold(state, move |(mut rendered, mut tally, at, permit)| async move {
+        let At::Users = at else { return None };
+        let Some(handle) = rendered.recv().await else {
+            if summary == Summary::Without {
+                return None;
+            }
+            let line = Bytes::from(tally.line());
+            return Some((Ok(line), (rendered, tally, At::End, permit)));
+        };
+        let page = handle.await.map_err(Error::internal).and_then(|page| page);
+        match page {
+            Ok(page) => {
+                tally.add(page.tally);
+                Some((
+                    Ok(Bytes::from(page.text)),
+                    (rendered, tally, At::Users, permit),
+                ))
+            }
+            Err(error) => {
+                tracing::warn!(?error, "an export broke off");
+                let broken = Err(Broken(error.public));
+                Some((broken, (rendered, tally, At::End, permit)))
+            }
+        }
+    })
+    .fuse()
+}

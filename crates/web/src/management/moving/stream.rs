@@ -1,0 +1,202 @@
+//! Exports and imports by stream (docs/api/jobs.md).
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use tower_http::compression::CompressionLayer;
+use vestibule_engine::moving::{
+    Body as Records, Broken, OnConflict, StreamExport, StreamImport, Streamed, Summary,
+    WithoutPassword,
+};
+use vestibule_model::{Invalid, id::JobId};
+
+use super::{MANAGER, ON_CONFLICT, SECRET, secret::EncryptionSecret};
+use crate::{
+    App,
+    error::ManagementError,
+    extract::{AsManager, QueryOf},
+    management::jobs::JobBody,
+    route::{Query, Route, optional},
+};
+
+const AFTER: Query = optional("after", "Go on behind the user of this id.");
+const LIMIT: Query = optional("limit", "At most so many users.");
+const SUMMARY: Query = optional(
+    "summary",
+    "true: the last line tells count, digest and what could not be carried.",
+);
+const JOB: Query = optional(
+    "job",
+    "A UUID that names the job, so that a broken import can be gone on with.",
+);
+const FROM: Query = optional("from", "The number of the body's first record: 0 unless told.");
+const DRY_RUN: Query = optional("dry_run", "true: answer the same report and change nothing.");
+
+/// Its routes.
+pub(super) fn routes() -> Vec<Route> {
+    const USERS_OUT: &str = "/management/v4/{tenantId}/users/export/stream";
+    const USERS_IN: &str = "/management/v4/{tenantId}/users/import/stream";
+    const DIRECTORY_OUT: &str = "/management/v4/{tenantId}/cloud_directory/export/stream";
+    const DIRECTORY_IN: &str = "/management/v4/{tenantId}/cloud_directory/import/stream";
+    const WITHOUT: Query = optional(
+        "without_password",
+        "true: users whose password hash cannot be used are imported without one, and named.",
+    );
+    vec![
+        Route::new("get", USERS_OUT, "export_user_profiles_stream", || {
+            compressed(get(export_users))
+        })
+        .guard(MANAGER)
+        .summary("Export federated users of any number as NDJSON.")
+        .query(&[AFTER, LIMIT, SUMMARY])
+        .answers_text(200, NDJSON),
+        Route::new("post", USERS_IN, "import_user_profiles_stream", || {
+            post(import_users)
+        })
+        .guard(MANAGER)
+        .summary("Import federated users of any number: NDJSON, an array or an export.")
+        .query(&[JOB, FROM, ON_CONFLICT, DRY_RUN])
+        .takes_as::<String>(NDJSON)
+        .answers::<JobBody>(200),
+        Route::new("get", DIRECTORY_OUT, "export_cloud_directory_stream", || {
+            compressed(get(export_directory))
+        })
+        .guard(MANAGER)
+        .summary("Export directory users of any number as NDJSON, password hashes sealed.")
+        .query(&[SECRET, AFTER, LIMIT, SUMMARY])
+        .answers_text(200, NDJSON),
+        Route::new("post", DIRECTORY_IN, "import_cloud_directory_stream", || {
+            post(import_directory)
+        })
+        .guard(MANAGER)
+        .summary("Import directory users of any number: NDJSON, an array or an export.")
+        .query(&[SECRET, JOB, FROM, ON_CONFLICT, WITHOUT, DRY_RUN])
+        .takes_as::<String>(NDJSON)
+        .answers::<JobBody>(200),
+    ]
+}
+
+const NDJSON: &str = "application/x-ndjson";
+
+fn compressed(method: MethodRouter<App>) -> MethodRouter<App> {
+    method.layer(CompressionLayer::new())
+}
+
+#[derive(Deserialize)]
+struct Out {
+    after: Option<String>,
+    limit: Option<u64>,
+    summary: Option<bool>,
+}
+
+impl Out {
+    fn of(self, what: Streamed) -> StreamExport {
+        StreamExport {
+            what,
+            after: self.after.unwrap_or_default(),
+            limit: self.limit,
+            summary: match self.summary {
+                Some(true) => Summary::With,
+                _ => Summary::Without,
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct In {
+    job: Option<String>,
+    from: Option<u64>,
+    on_conflict: Option<String>,
+    without_password: Option<bool>,
+    dry_run: Option<bool>,
+}
+
+impl In {
+    fn of(self, what: Streamed) -> Result<StreamImport, Invalid> {
+        Ok(StreamImport {
+            what,
+            job: self.job.map(|job| JobId::parse(&job)).transpose()?,
+            from: self.from.unwrap_or(0),
+            policy: self
+                .on_conflict
+                .as_deref()
+                .map_or(Ok(OnConflict::Fail), OnConflict::parse)?,
+            without_password: match self.without_password {
+                Some(true) => WithoutPassword::Import,
+                _ => WithoutPassword::Refuse,
+            },
+            dry_run: self.dry_run.unwrap_or(false),
+        })
+    }
+}
+
+fn records(request: Request) -> Records {
+    let parts = request.into_body().into_data_stream();
+    parts
+        .map(|part| {
+            part.map_err(|error| Broken(format!("The body of the request broke off ({error}).")))
+        })
+        .boxed()
+}
+
+async fn export_users(
+    State(app): State<App>,
+    AsManager(manager): AsManager,
+    QueryOf(out, _): QueryOf<Out>,
+) -> Result<Response, ManagementError> {
+    let users = app
+        .engine
+        .export_stream(&manager, out.of(Streamed::Users))
+        .await?;
+    let headers = [(header::CONTENT_TYPE, NDJSON)];
+    Ok((headers, Body::from_stream(users)).into_response())
+}
+
+async fn export_directory(
+    State(app): State<App>,
+    AsManager(manager): AsManager,
+    QueryOf(out, _): QueryOf<Out>,
+    EncryptionSecret(secret): EncryptionSecret,
+) -> Result<Response, ManagementError> {
+    let export = out.of(Streamed::Directory(secret));
+    let users = app.engine.export_stream(&manager, export).await?;
+    let headers = [(header::CONTENT_TYPE, NDJSON)];
+    Ok((headers, Body::from_stream(users)).into_response())
+}
+
+async fn import_users(
+    State(app): State<App>,
+    AsManager(manager): AsManager,
+    QueryOf(options, _): QueryOf<In>,
+    request: Request,
+) -> Result<Json<JobBody>, ManagementError> {
+    let import = options.of(Streamed::Users)?;
+    let job = app
+        .engine
+        .import_stream(&manager, import, records(request))
+        .await?;
+    Ok(Json(JobBody::new(&app, manager.tenant(), job)))
+}
+
+async fn import_directory(
+    State(app): State<App>,
+    AsManager(manager): AsManager,
+    QueryOf(options, _): QueryOf<In>,
+    EncryptionSecret(secret): EncryptionSecret,
+    request: Request,
+) -> Result<Json<JobBody>, ManagementError> {
+    let import = options.of(Streamed::Directory(secret))?;
+    let job = app
+        .engine
+        .import_stream(&manager, import, records(request))
+        .await?;
+    Ok(Json(JobBody::new(&app, manager.tenant(), job)))
+}
