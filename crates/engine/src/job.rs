@@ -4,7 +4,7 @@ mod run;
 mod work;
 
 use vestibule_model::{
-    id::JobId,
+    id::{JobId, TenantId},
     job::{Job, JobFeed, JobKind, JobState, JobWish},
     time::Timestamp,
 };
@@ -132,7 +132,7 @@ impl Engine {
     /// Removes an ended job, its files first and in steps.
     pub(crate) async fn remove_job(
         &self,
-        tenant: vestibule_model::id::TenantId,
+        tenant: TenantId,
         id: JobId,
     ) -> Result<()> {
         for file in [JobFile::In, JobFile::Out] {
@@ -147,7 +147,7 @@ impl Engine {
     /// Removes a file of a job.
     pub(crate) async fn remove_job_file(
         &self,
-        tenant: vestibule_model::id::TenantId,
+        tenant: TenantId,
         id: JobId,
         file: JobFile,
     ) -> Result<()> {
@@ -175,13 +175,7 @@ impl Engine {
         secret: Option<&str>,
     ) -> Result<bool> {
         let tenant = manager.tenant();
-        let sealed = secret.map(|secret| {
-            self.master().seal(
-                secret_context(job.id).as_bytes(),
-                secret.as_bytes(),
-                self.random(),
-            )
-        });
+        let sealed = secret.map(|secret| self.seal_job_secret(job.id, secret));
         self.store()
             .write(tenant, move |t| {
                 if t.count_live_jobs()? >= MOST_LIVE {
@@ -196,10 +190,19 @@ impl Engine {
             .await
     }
 
+    /// Seals a job's secret for the time that it is needed.
+    pub(crate) fn seal_job_secret(&self, id: JobId, secret: &str) -> Vec<u8> {
+        self.master().seal(
+            secret_context(id).as_bytes(),
+            secret.as_bytes(),
+            self.random(),
+        )
+    }
+
     /// The secret of a job, until it ends.
     pub(crate) async fn job_secret(
         &self,
-        tenant: vestibule_model::id::TenantId,
+        tenant: TenantId,
         id: JobId,
     ) -> Result<Option<zeroize::Zeroizing<String>>> {
         let sealed = self

@@ -12,6 +12,7 @@ mod directory_record;
 mod export_stream;
 mod feed;
 mod import_job;
+mod large;
 mod profile_apply;
 mod profile_export;
 mod profile_import;
@@ -32,6 +33,7 @@ pub use directory_import::{DirectoryImport, WithoutPassword};
 pub use export_stream::{StreamExport, Summary};
 pub(crate) use export_stream::MOST_EXPORTS;
 pub use feed::{Body, Broken};
+pub use large::Upload;
 pub use import_job::{StreamImport, Streamed};
 pub use profile_export::ProfileExport;
 

@@ -170,6 +170,20 @@ impl Tenant<'_, '_> {
             .collect()
     }
 
+    /// Lets workers take a job whose file is complete now.
+    pub fn begin_job(&mut self, job: JobId, options: &str, sealed: Option<&[u8]>) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET ready = 1, options = $3, sealed = $4 WHERE tenant = $1 AND id = $2 AND state = 'queued'",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(options),
+                Value::from(sealed),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
     /// How many jobs have not ended.
     pub fn count_live_jobs(&mut self) -> Result<usize> {
         self.count(

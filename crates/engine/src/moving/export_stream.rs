@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use vestibule_crypto::{content_digest::ContentDigest, envelope::ExportKey};
@@ -56,7 +57,8 @@ pub(super) struct Tally {
 }
 
 /// What App ID's shapes could not carry, counted.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Lost {
     password_changed_at: u64,
     profile_details: u64,
@@ -118,6 +120,28 @@ impl Tally {
         self.last = other.last.or(self.last.take());
         self.moments_from.extend(other.moments_from);
         self.lost.add(other.lost);
+    }
+
+    /// What whoever reads the file should know.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let lost = &self.lost;
+        let mut warnings: Vec<String> = [
+            (lost.no_profile, "users have no profile here; they get one where they are imported"),
+            (lost.profile_ids, "profile ids: each user gets a new one, and tokens' `sub` changes with it"),
+            (lost.profile_details, "profiles hold details (picture, locale and the like) that App ID's shape has no place for"),
+            (lost.password_changed_at, "times at which passwords were changed"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("Not carried: {count} {what}."))
+        .collect();
+        if !self.moments_from.is_empty() {
+            warnings.push(format!(
+                "This export is not of one moment: it began anew behind the users {}.",
+                self.moments_from.join(", ")
+            ));
+        }
+        warnings
     }
 
     fn line(&self) -> String {

@@ -15,6 +15,7 @@ use vestibule_wire::records::{Limits, RecordSplitter, SplitError};
 use super::{
     OnConflict,
     batch::{Batch, Codec, RawBatch, Seen, step},
+    export_stream::Tally,
 };
 use crate::{
     Error, Kind, Result,
@@ -49,6 +50,8 @@ pub(super) struct Manner {
 pub(super) enum Ended {
     /// All that there was is done.
     Done(Vec<String>),
+    /// An export wrote all there was.
+    Exported(Box<Tally>),
     /// It rests, and why if nobody asked for it.
     Paused(Option<String>),
     Cancelled,
@@ -244,7 +247,7 @@ async fn write_batch(
 }
 
 /// What a step means for the run; none to go on.
-fn after(stepped: Result<Next>) -> Option<Ended> {
+pub(super) fn after(stepped: Result<Next>) -> Option<Ended> {
     match stepped {
         Ok(Next::GoOn) => None,
         Ok(Next::Pause) => Some(Ended::Paused(None)),
@@ -282,7 +285,7 @@ impl Ended {
     /// The state that the job is in then.
     pub(super) fn state(&self) -> Option<JobState> {
         match self {
-            Self::Done(_) => Some(JobState::Succeeded),
+            Self::Done(_) | Self::Exported(_) => Some(JobState::Succeeded),
             Self::Paused(_) => Some(JobState::Paused),
             Self::Cancelled => Some(JobState::Cancelled),
             Self::Failed(_) => Some(JobState::Failed),

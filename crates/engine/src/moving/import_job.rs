@@ -14,6 +14,7 @@ use super::{
     batch::Codec,
     directory_export::check_secret,
     feed::{Body, Broken, Ended, Manner, import},
+    large::file_kept_until,
 };
 use crate::{
     Engine, Error, Kind, Result,
@@ -165,10 +166,32 @@ impl Engine {
 
     /// Goes on with a job that this node took, to its end.
     pub(crate) async fn go_on(&self, mut run: Run) {
-        let ended = self.import_parts(&mut run).await;
+        let ended = match run.job.feed {
+            JobFeed::Instance => self.export_to_file(&mut run).await,
+            _ => self.import_parts(&mut run).await,
+        };
+        let state = ended.state();
         if let Err(error) = self.settle(&run, ended).await {
             tracing::warn!(job = %run.job.id, ?error, "the end of a job could not be written down");
+            return;
         }
+        if let Some(state) = state.filter(|state| state.has_ended())
+            && let Err(error) = self.clear_files(&run, state).await
+        {
+            // They go with the job when it expires.
+            tracing::warn!(job = %run.job.id, ?error, "files of an ended job are still there");
+        }
+    }
+
+    /// What was read is not needed any more, and a failed export leaves no file.
+    async fn clear_files(&self, run: &Run, state: JobState) -> Result<()> {
+        self.remove_job_file(run.tenant, run.job.id, JobFile::In)
+            .await?;
+        if state != JobState::Succeeded {
+            self.remove_job_file(run.tenant, run.job.id, JobFile::Out)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes a job for this node.
@@ -282,8 +305,14 @@ impl Engine {
                 _ => Ok(()),
             };
         };
-        let (mut error, mut warnings) = (None, Vec::new());
+        let (mut error, mut warnings, mut digest) = (None, Vec::new(), None);
+        let mut expires_at = None;
         match ended {
+            Ended::Exported(tally) => {
+                warnings = tally.warnings();
+                digest = Some(tally.digest.to_string());
+                expires_at = file_kept_until(&run.job, self.now());
+            }
             Ended::Done(notes) => warnings = notes,
             Ended::Paused(why) => warnings.extend(why.map(|why| format!("Paused: {why}"))),
             Ended::Failed(why) => error = Some(why),
@@ -297,7 +326,7 @@ impl Engine {
             }
             Ended::Cancelled | Ended::LetGo => {}
         }
-        run.end(state, error, warnings, None, None).await?;
+        run.end(state, error, warnings, digest, expires_at).await?;
         Ok(())
     }
 }

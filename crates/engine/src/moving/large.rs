@@ -1,0 +1,381 @@
+//! App ID's large calls: `cloud_directory/export/all` and `import/all`, and the files of jobs.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use vestibule_model::{
+    Invalid,
+    email::EmailAddress,
+    id::{JobId, TenantId},
+    job::{Job, JobFeed, JobKind, JobState},
+    time::Timestamp,
+};
+use vestibule_store::job::JobFile;
+use zeroize::Zeroizing;
+
+use super::{
+    Summary, aside,
+    directory_export::check_secret,
+    export_stream::{Shape, Tally},
+    feed::{Broken, Ended, after},
+    import_job::ImportOptions,
+    scan::Who,
+};
+use crate::{
+    Engine, Error, Result,
+    access::Manager,
+    job::{Run, Step},
+};
+
+/// Bytes of a part of a file before compression.
+const PART: usize = 1 << 20;
+/// Days that a file is kept, unless told.
+const USUAL_DAYS: i64 = 7;
+/// Most days.
+const MOST_DAYS: i64 = 30;
+
+/// What `export/all` was asked for, as it stands in the ledger.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExportOptions {
+    /// Whom to tell when it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
+    /// Days that the file is kept.
+    pub days: i64,
+}
+
+/// Where an export to a file stands.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Progress {
+    /// Behind this user.
+    after: String,
+    /// Number of the next part.
+    part: u64,
+    digest: String,
+    /// Users behind which a later moment begins.
+    moments_from: Vec<String>,
+    lost: Lost,
+}
+
+type Lost = super::export_stream::Lost;
+
+/// A piece of an upload, in whatever order they come.
+pub enum Upload {
+    /// The secret that password hashes were sealed with.
+    Secret(Zeroizing<String>),
+    /// Whom to tell when it is done.
+    Mail(String),
+    /// The next bytes of the file.
+    File(Bytes),
+}
+
+impl Engine {
+    /// Starts a job that writes all directory users to a file, which is kept for `days` days (1 to 30, 7 unless told).
+    pub async fn export_all(
+        &self,
+        manager: &Manager,
+        secret: Zeroizing<String>,
+        mail: Option<String>,
+        days: Option<i64>,
+    ) -> Result<Job> {
+        check_secret(&secret)?;
+        let days = days.unwrap_or(USUAL_DAYS);
+        if !(1..=MOST_DAYS).contains(&days) {
+            return Err(Invalid::new("expires", "must be 1 to 30 days").into());
+        }
+        let options = ExportOptions {
+            mail: checked_mail(mail)?,
+            days,
+        };
+        let mut job = self.new_job(manager, JobKind::DirectoryExport, JobFeed::Instance);
+        job.ready = true;
+        job.options = serde_json::to_string(&options).map_err(Error::internal)?;
+        let id = job.id;
+        self.add_job(manager, job, Some(&secret)).await?;
+        self.get_job(manager, id).await
+    }
+
+    /// Stores a file of directory users as it comes, compressed and in parts, and starts the job that imports it. An upload that breaks off
+    /// leaves nothing.
+    pub async fn import_all(
+        &self,
+        manager: &Manager,
+        upload: impl Stream<Item = Result<Upload, Broken>> + Send + Unpin,
+    ) -> Result<Job> {
+        let job = self.new_job(manager, JobKind::DirectoryImport, JobFeed::Parts);
+        let id = job.id;
+        self.add_job(manager, job, None).await?;
+        match self.store_upload(manager, id, upload).await {
+            Ok((options, secret)) => {
+                let sealed = self.seal_job_secret(id, &secret);
+                let options = options.text()?;
+                self.store()
+                    .write(manager.tenant(), move |t| {
+                        Ok::<_, Error>(t.begin_job(id, &options, Some(&sealed))?)
+                    })
+                    .await?;
+                self.get_job(manager, id).await
+            }
+            Err(error) => {
+                self.remove_job(manager.tenant(), id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn store_upload(
+        &self,
+        manager: &Manager,
+        id: JobId,
+        mut upload: impl Stream<Item = Result<Upload, Broken>> + Send + Unpin,
+    ) -> Result<(ImportOptions, Zeroizing<String>)> {
+        let mut options = ImportOptions {
+            on_conflict: String::from("fail"),
+            ..ImportOptions::default()
+        };
+        let mut secret = None;
+        let mut file = FileWriter::new(self.clone(), manager.tenant(), id);
+        while let Some(piece) = upload.next().await {
+            match piece.map_err(broke_off)? {
+                Upload::Secret(given) => {
+                    check_secret(&given)?;
+                    secret = Some(given);
+                }
+                Upload::Mail(mail) => options.mail = checked_mail(Some(mail))?,
+                Upload::File(bytes) => file.push(&bytes).await?,
+            }
+        }
+        if file.finish().await? == 0 {
+            return Err(Invalid::new("file", "is required and not empty").into());
+        }
+        let secret = secret.ok_or_else(|| Invalid::new("encryptionSecret", "is required"))?;
+        Ok((options, secret))
+    }
+
+    /// Writes users to the file of a job, from where it stands.
+    pub(super) async fn export_to_file(&self, run: &mut Run) -> Ended {
+        match self.export_parts(run).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Error(error),
+        }
+    }
+
+    async fn export_parts(&self, run: &mut Run) -> Result<Ended> {
+        let secret = self.job_secret(run.tenant, run.job.id).await?;
+        let secret = secret.ok_or_else(|| Error::internal("a job lost its secret"))?;
+        let (engine, tenant) = (self.clone(), run.tenant);
+        let key = aside(move || engine.export_key(tenant, &secret)).await?;
+        let mut progress: Progress =
+            serde_json::from_str(&run.job.progress).map_err(Error::internal)?;
+        let mut tally = progress.tally()?;
+        let total = self
+            .store()
+            .read(tenant, |t| Ok::<_, Error>(t.count_directory_users()?))
+            .await? as u64;
+        if !progress.after.is_empty() {
+            tally.moments_from.push(progress.after.clone());
+        }
+        let shape = Shape {
+            key: Some(std::sync::Arc::new(key)),
+            separator: b",\n",
+            summary: Summary::With,
+        };
+        let mut pages =
+            self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);
+        let mut buffer = Vec::new();
+        let mut users = 0;
+        loop {
+            let page = match pages.recv().await {
+                Some(page) => Some(page.await.map_err(Error::internal)??),
+                None => None,
+            };
+            let ended = page.is_none();
+            if let Some(page) = page {
+                users += page.tally.users;
+                tally.add(page.tally);
+                buffer.extend_from_slice(&page.text);
+            }
+            if buffer.len() < PART && !ended {
+                continue;
+            }
+            let text = part_of_array(&std::mem::take(&mut buffer), progress.part, ended);
+            progress = Progress::of(&tally, progress.part + 1);
+            let done = write_part(run, text, users, total, &progress, progress.part - 1).await?;
+            users = 0;
+            if let Some(done) = after(Ok(done)) {
+                return Ok(done);
+            }
+            if ended {
+                return Ok(Ended::Exported(Box::new(tally)));
+            }
+        }
+    }
+
+    /// The file that a job made, decompressed as it goes. 404 when there is none, 409 while it is being made.
+    pub async fn job_download(
+        &self,
+        manager: &Manager,
+        id: JobId,
+    ) -> Result<(Job, impl Stream<Item = Result<Bytes, Broken>> + Send + use<>)> {
+        let job = self.get_job(manager, id).await?;
+        let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
+        match job.state {
+            JobState::Succeeded if makes_a_file => {
+                let file = self.job_file(manager.tenant(), id, JobFile::Out);
+                Ok((job, file))
+            }
+            JobState::Queued | JobState::Running | JobState::Paused if makes_a_file => {
+                Err(Error::conflict("not_ready", "The file is not complete yet."))
+            }
+            _ => Err(Error::not_found("This job has no file.")),
+        }
+    }
+}
+
+impl Progress {
+    fn of(tally: &Tally, part: u64) -> Self {
+        Self {
+            after: tally.last.clone().unwrap_or_default(),
+            part,
+            digest: tally.digest.to_string(),
+            moments_from: tally.moments_from.clone(),
+            lost: tally.lost,
+        }
+    }
+
+    fn tally(&self) -> Result<Tally> {
+        let digest = if self.digest.is_empty() {
+            Ok(vestibule_crypto::content_digest::ContentDigest::EMPTY)
+        } else {
+            vestibule_crypto::content_digest::ContentDigest::parse(&self.digest)
+        };
+        Ok(Tally {
+            digest: digest.map_err(Error::internal)?,
+            last: Some(self.after.clone()).filter(|after| !after.is_empty()),
+            moments_from: self.moments_from.clone(),
+            lost: self.lost,
+            ..Tally::default()
+        })
+    }
+}
+
+/// Stores the file of a job that has not begun.
+pub(super) struct FileWriter {
+    engine: Engine,
+    tenant: TenantId,
+    job: JobId,
+    buffer: Vec<u8>,
+    number: u64,
+    bytes: u64,
+}
+
+impl FileWriter {
+    pub(super) fn new(engine: Engine, tenant: TenantId, job: JobId) -> Self {
+        Self {
+            engine,
+            tenant,
+            job,
+            buffer: Vec::with_capacity(PART),
+            number: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) async fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PART {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Answers how many bytes the file has.
+    pub(super) async fn finish(mut self) -> Result<u64> {
+        if !self.buffer.is_empty() {
+            self.flush().await?;
+        }
+        Ok(self.bytes)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART));
+        let packed = aside(move || zstd::encode_all(full.as_slice(), 1)).await?;
+        let packed = packed.map_err(Error::internal)?;
+        let (job, number) = (self.job, self.number);
+        self.engine
+            .store()
+            .write(self.tenant, move |t| {
+                Ok::<_, Error>(t.insert_job_part(job, JobFile::In, number, packed)?)
+            })
+            .await?;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+/// Stores a part together with its checkpoint.
+async fn write_part(
+    run: &mut Run,
+    text: Vec<u8>,
+    users: u64,
+    total: u64,
+    progress: &Progress,
+    number: u64,
+) -> Result<crate::job::Next> {
+    let bytes = text.len() as u64;
+    let packed = aside(move || zstd::encode_all(text.as_slice(), 3)).await?;
+    let packed = packed.map_err(Error::internal)?;
+    let progress = serde_json::to_string(progress).map_err(Error::internal)?;
+    let id = run.job.id;
+    run.step(users, move |t| {
+        t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+        let mut step = Step {
+            bytes,
+            total: Some(total),
+            progress: Some(progress.clone()),
+            ..Step::default()
+        };
+        step.counts.added = users;
+        Ok(step)
+    })
+    .await
+}
+
+/// A part of the array: records stand between commas, whatever part they are in.
+fn part_of_array(records: &[u8], part: u64, last: bool) -> Vec<u8> {
+    let records = records.strip_suffix(b",\n").unwrap_or(records);
+    let mut text = Vec::with_capacity(records.len() + 8);
+    if part == 0 {
+        text.extend_from_slice(b"[\n");
+    } else if !records.is_empty() {
+        text.extend_from_slice(b",\n");
+    }
+    text.extend_from_slice(records);
+    if last {
+        text.extend_from_slice(b"\n]\n");
+    }
+    text
+}
+
+fn broke_off(Broken(why): Broken) -> Error {
+    Error::invalid(why)
+}
+
+pub(super) fn checked_mail(mail: Option<String>) -> Result<Option<String>> {
+    mail.filter(|mail| !mail.is_empty())
+        .map(|mail| {
+            EmailAddress::parse(&mail)
+                .map(|_| mail)
+                .map_err(|invalid| Invalid::new("emailAddress", invalid.reason).into())
+        })
+        .transpose()
+}
+
+/// Until when the file of an export that ends now is kept.
+pub(super) fn file_kept_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    let options: ExportOptions = serde_json::from_str(&job.options).ok()?;
+    Some(now.plus_seconds(options.days * 24 * 3600))
+}
