@@ -47,6 +47,11 @@ impl WriterState {
         self.parts.len()
     }
 
+    /// The content digest of the people in the finished parts.
+    pub fn content_digest(&self) -> ContentDigest {
+        self.content_digest
+    }
+
     /// How much of what is in the finished parts.
     pub fn counts(&self) -> Counts {
         self.counts

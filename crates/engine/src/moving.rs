@@ -5,6 +5,8 @@
 //! no user is there by half. A record that is refused leaves nothing behind and is named in the report.
 
 mod batch;
+mod bundle_job;
+mod bundle_people;
 mod directory_apply;
 mod directory_export;
 mod directory_import;
@@ -32,6 +34,8 @@ pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
 pub use export_stream::{StreamExport, Summary};
 pub(crate) use export_stream::MOST_EXPORTS;
+pub use bundle_job::BundleImport;
+pub use bundle_people::BundleIds;
 pub use feed::{Body, Broken};
 pub use large::Upload;
 pub use import_job::{StreamImport, Streamed};

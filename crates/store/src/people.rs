@@ -264,12 +264,16 @@ impl Tenant<'_, '_> {
                 Ok(enough(bytes))
             },
         )?;
-        self.add_identities(&mut rows)?;
+        self.add_identities_of(rows.iter_mut())?;
         Ok(rows)
     }
 
-    /// Reads the identities of these profiles, which are in the order of their ids.
-    pub fn add_identities(&mut self, rows: &mut [ProfileRow]) -> Result<()> {
+    /// Reads the identities of these profiles.
+    pub fn add_identities_of<'r>(
+        &mut self,
+        rows: impl Iterator<Item = &'r mut ProfileRow>,
+    ) -> Result<()> {
+        let rows: Vec<&mut ProfileRow> = rows.collect();
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let found = self.query_each(
             "SELECT profile_id, provider, subject, body FROM identities \

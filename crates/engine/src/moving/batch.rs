@@ -7,13 +7,16 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::json;
+use vestibule_bundle::Person;
 use vestibule_crypto::envelope::EnvelopeReader;
 use vestibule_model::{id::TenantId, job::JobCounts, time::Timestamp};
 use vestibule_store::scope::Tenant;
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, ImportReport, Name, OnConflict, Outcome, Refusal, WithoutPassword, directory_apply,
+    Failure, ImportReport, Name, OnConflict, Outcome, Refusal, WithoutPassword,
+    bundle_people::{Ids, Unpacked, unpacked},
+    directory_apply,
     directory_record::{DirectoryRecord, Password, WRONG_SECRET},
     profile_apply::{self, key},
     profile_record::ProfileRecord,
@@ -94,13 +97,58 @@ pub(super) struct Batch {
     failures: Vec<Failure>,
 }
 
+/// People of a bundle, read and placed.
+pub(super) fn bundled(
+    engine: &Engine,
+    tenant: TenantId,
+    ids: &Ids,
+    first: u64,
+    people: &[Person],
+) -> Batch {
+    let at = engine.now();
+    let mut batch = Batch {
+        first,
+        count: people.len(),
+        bytes: 0,
+        wrong_secret: false,
+        opened: true,
+        people: People::Bundled(Vec::new(), Vec::new()),
+        failures: Vec::new(),
+    };
+    let (mut users, mut profiles) = (Vec::new(), Vec::new());
+    for (index, person) in people.iter().enumerate() {
+        match unpacked(person, ids) {
+            Ok(Unpacked::User(user)) => users.push((index, *user)),
+            Ok(Unpacked::Profile(profile)) => profiles.push((index, *profile)),
+            Err(refused) => {
+                let (name, refusal) = *refused;
+                batch.failures.push(Failure {
+                    index,
+                    name,
+                    refusal,
+                });
+            }
+        }
+    }
+    batch.people = People::Bundled(
+        engine.place_directory(tenant, users, at),
+        engine.place_profiles(tenant, profiles, at),
+    );
+    batch
+}
+
 /// Segments: a record that is the same user as an earlier one of the batch begins a new one, and so finds the earlier one there.
 enum People {
     Directory(Vec<Vec<directory_apply::Placed>>),
     Users(Vec<Vec<profile_apply::Placed>>),
+    /// Nobody stands in a bundle twice.
+    Bundled(Vec<directory_apply::Placed>, Vec<profile_apply::Placed>),
 }
 
 impl Codec {
+    /// Most records of one transaction.
+    pub(super) const MOST: usize = RawBatch::MOST;
+
     pub(super) fn directory(secret: Zeroizing<String>, without: WithoutPassword) -> Self {
         Self::Directory {
             secret,
@@ -276,6 +324,14 @@ impl Batch {
                     report.add(profile_apply::apply(t, segment, policy, now)?);
                 }
             }
+            People::Bundled(users, profiles) => {
+                if !users.is_empty() {
+                    report.add(directory_apply::apply(t, users, policy, now)?);
+                }
+                if !profiles.is_empty() {
+                    report.add(profile_apply::apply(t, profiles, policy, now)?);
+                }
+            }
         }
         Ok(report)
     }
@@ -335,6 +391,7 @@ impl Batch {
                     )
                 })
                 .collect(),
+            People::Bundled(..) => Vec::new(),
         }
     }
 }
@@ -412,7 +469,7 @@ impl Seen {
 impl Batch {
     fn taken_code(&self) -> &'static str {
         match self.people {
-            People::Directory(_) => "uniqueness",
+            People::Directory(_) | People::Bundled(..) => "uniqueness",
             People::Users(_) => "conflict",
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Bo
         },
         body,
     ));
-    let written = write(run, manner, waiting).await;
+    let written = write_all(run, manner, waiting).await;
     // Once the writing side has gone the reading side ends at its next batch, unless it waits for its sender.
     let read = match &written {
         Ended::Done(_) => reading.await.unwrap_or(Read::Unwanted),
@@ -181,7 +181,8 @@ impl Reader {
     }
 }
 
-async fn write(
+/// Applies batches in the order in which they come, until there are no more.
+pub(super) async fn write_all(
     run: &mut Run,
     manner: Manner,
     mut waiting: mpsc::Receiver<JoinHandle<Batch>>,

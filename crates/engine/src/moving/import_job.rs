@@ -53,6 +53,9 @@ pub(super) struct ImportOptions {
     pub on_conflict: String,
     pub without_password: bool,
     pub dry_run: bool,
+    /// Whether everybody gets new ids; of bundles.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remap: bool,
     /// Whom to tell when it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<String>,
@@ -104,7 +107,7 @@ impl Engine {
             on_conflict: request.policy.name().to_owned(),
             without_password: request.without_password == WithoutPassword::Import,
             dry_run: request.dry_run,
-            mail: None,
+            ..ImportOptions::default()
         };
         let mut job = self.new_job(manager, kind, JobFeed::Request);
         job.id = request.job.unwrap_or(job.id);
@@ -166,9 +169,11 @@ impl Engine {
 
     /// Goes on with a job that this node took, to its end.
     pub(crate) async fn go_on(&self, mut run: Run) {
-        let ended = match run.job.feed {
-            JobFeed::Instance => self.export_to_file(&mut run).await,
-            _ => self.import_parts(&mut run).await,
+        let ended = match run.job.kind {
+            JobKind::DirectoryExport => self.export_to_file(&mut run).await,
+            JobKind::BundleExport => self.make_bundle(&mut run).await,
+            JobKind::BundleImport => self.import_bundle_parts(&mut run).await,
+            JobKind::DirectoryImport | JobKind::UsersImport => self.import_parts(&mut run).await,
         };
         let state = ended.state();
         if let Err(error) = self.settle(&run, ended).await {
@@ -258,7 +263,8 @@ impl Engine {
         parts.boxed()
     }
 
-    async fn job_part(
+    /// A part of a job's file, decompressed. Waits for a database that is away for a while.
+    pub(super) async fn job_part(
         &self,
         tenant: TenantId,
         id: JobId,

@@ -45,6 +45,19 @@ pub(super) struct ExportOptions {
     pub days: i64,
 }
 
+impl ExportOptions {
+    pub(super) fn new(mail: Option<String>, days: Option<i64>) -> Result<Self> {
+        let days = days.unwrap_or(USUAL_DAYS);
+        if !(1..=MOST_DAYS).contains(&days) {
+            return Err(Invalid::new("expires", "must be 1 to 30 days").into());
+        }
+        Ok(Self {
+            mail: checked_mail(mail)?,
+            days,
+        })
+    }
+}
+
 /// Where an export to a file stands.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -81,14 +94,7 @@ impl Engine {
         days: Option<i64>,
     ) -> Result<Job> {
         check_secret(&secret)?;
-        let days = days.unwrap_or(USUAL_DAYS);
-        if !(1..=MOST_DAYS).contains(&days) {
-            return Err(Invalid::new("expires", "must be 1 to 30 days").into());
-        }
-        let options = ExportOptions {
-            mail: checked_mail(mail)?,
-            days,
-        };
+        let options = ExportOptions::new(mail, days)?;
         let mut job = self.new_job(manager, JobKind::DirectoryExport, JobFeed::Instance);
         job.ready = true;
         job.options = serde_json::to_string(&options).map_err(Error::internal)?;

@@ -26,6 +26,12 @@ impl RoleTexts {
         )
     }
 
+    /// The names of these roles.
+    pub(super) fn names(&self, ids: &[String]) -> Vec<String> {
+        let names = self.of(ids).into_iter();
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
     /// The names of these roles, in their order.
     fn of<'a>(&'a self, ids: &[String]) -> Vec<&'a (String, String)> {
         let mut names: Vec<_> = ids.iter().filter_map(|id| self.0.get(id)).collect();

@@ -28,6 +28,10 @@ pub(super) enum Who {
     Directory,
     /// Federated users.
     Federated,
+    /// Directory users with everything of their profiles.
+    Bundled,
+    /// Profiles that no directory user has.
+    Unattached,
 }
 
 /// People in the order of their ids.
@@ -41,6 +45,23 @@ impl People {
         match self {
             Self::Directory(rows) => rows.last().map(|row| row.id.as_str()),
             Self::Profiles(rows) => rows.last().map(|row| row.id.as_str()),
+        }
+    }
+}
+
+impl Page {
+    /// Its bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let profile = |row: &ProfileRow| {
+            let identities: usize = row.identities.iter().map(|i| i.body.len()).sum();
+            row.body.len() + row.attributes.len() + identities + 200
+        };
+        match &self.people {
+            People::Directory(rows) => rows
+                .iter()
+                .map(|row| row.body.len() + 400 + row.profile.as_ref().map_or(0, profile))
+                .sum(),
+            People::Profiles(rows) => rows.iter().map(profile).sum(),
         }
     }
 }
@@ -138,12 +159,19 @@ impl Engine {
 }
 
 fn page(t: &mut Tenant<'_, '_>, who: Who, after: &str) -> Result<People> {
-    Ok(match who {
-        Who::Directory => People::Directory(t.scan_directory_users(after, PAGE)?),
-        Who::Federated => {
-            People::Profiles(t.scan_profiles(ProfileScan::Federated, after, PAGE)?)
+    let profiles = |t: &mut Tenant<'_, '_>, scan| {
+        Ok::<_, Error>(People::Profiles(t.scan_profiles(scan, after, PAGE)?))
+    };
+    match who {
+        Who::Directory => Ok(People::Directory(t.scan_directory_users(after, PAGE)?)),
+        Who::Federated => profiles(t, ProfileScan::Federated),
+        Who::Unattached => profiles(t, ProfileScan::WithoutDirectoryUser),
+        Who::Bundled => {
+            let mut rows = t.scan_directory_users(after, PAGE)?;
+            t.add_identities_of(rows.iter_mut().filter_map(|row| row.profile.as_mut()))?;
+            Ok(People::Directory(rows))
         }
-    })
+    }
 }
 
 fn stalled() -> Error {

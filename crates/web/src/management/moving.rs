@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod bundle;
 mod large;
 mod secret;
 mod stream;
@@ -65,6 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
     ];
     let mut routes = stream::routes();
     routes.extend(large::routes());
+    routes.extend(bundle::routes());
     routes.extend([
         Route::new("get", USERS_OUT, "export_user_profiles", || {
             get(export_profiles)

@@ -138,7 +138,8 @@ impl In {
     }
 }
 
-fn records(request: Request) -> Records {
+/// The body as it comes.
+pub(super) fn records(request: Request) -> Records {
     let parts = request.into_body().into_data_stream();
     parts
         .map(|part| {
