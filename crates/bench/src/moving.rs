@@ -119,7 +119,8 @@ impl Instance {
         )
         .await?;
         for role in ROLES {
-            let role = json!({"name": role, "access": [{"application_id": client, "scopes": ["read"]}]});
+            let role =
+                json!({"name": role, "access": [{"application_id": client, "scopes": ["read"]}]});
             call(
                 &mut connection,
                 "POST",
@@ -223,7 +224,10 @@ async fn send(instance: &Instance, path: &str, file: &Path) -> Result<Value> {
         .context("cannot send")?;
     let mut buffer = vec![0; 1 << 18];
     loop {
-        let n = people.read(&mut buffer).await.context("cannot read people")?;
+        let n = people
+            .read(&mut buffer)
+            .await
+            .context("cannot read people")?;
         if n == 0 {
             break;
         }
@@ -233,10 +237,7 @@ async fn send(instance: &Instance, path: &str, file: &Path) -> Result<Value> {
             .context("the service took no more")?;
     }
     let mut answer = Vec::new();
-    stream
-        .read_to_end(&mut answer)
-        .await
-        .context("no answer")?;
+    stream.read_to_end(&mut answer).await.context("no answer")?;
     let text = String::from_utf8_lossy(&answer);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     serde_json::from_str(body).with_context(|| format!("no JSON: {text}"))
@@ -297,10 +298,7 @@ async fn export(instance: &Instance, users: u64) -> Result<f64> {
         }
         let part = buffer.get(..n).unwrap_or_default();
         // A record ends in `}` and a line end; no other line of the answer does.
-        lines += part
-            .windows(2)
-            .filter(|pair| *pair == b"}\n")
-            .count() as u64;
+        lines += part.windows(2).filter(|pair| *pair == b"}\n").count() as u64;
         if part.first() == Some(&b'\n') && tail.last() == Some(&b'}') {
             lines += 1;
         }

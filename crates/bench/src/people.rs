@@ -77,7 +77,9 @@ fn person(out: &mut impl Write, number: u64) -> std::io::Result<()> {
         salt = salt,
         hash = hash,
         country = country,
-        note = "lorem ipsum dolor sit amet consectetur ".repeat(5).trim_end(),
+        note = "lorem ipsum dolor sit amet consectetur "
+            .repeat(5)
+            .trim_end(),
         role1 = roles.0,
         role2 = roles.1,
     )

@@ -22,7 +22,13 @@ const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded")
 /// Runs the named benchmarks, or all.
 pub async fn all(program: &Path, names: &[String]) -> Result<Vec<Row>> {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name || n == "runtime");
-    const NAMES: [&str; 5] = ["memory", "client-credentials", "introspection", "password", "start"];
+    const NAMES: [&str; 5] = [
+        "memory",
+        "client-credentials",
+        "introspection",
+        "password",
+        "start",
+    ];
     if !NAMES.into_iter().any(wanted) {
         return Ok(Vec::new());
     }

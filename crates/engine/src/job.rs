@@ -130,11 +130,7 @@ impl Engine {
     }
 
     /// Removes an ended job, its files first and in steps.
-    pub(crate) async fn remove_job(
-        &self,
-        tenant: TenantId,
-        id: JobId,
-    ) -> Result<()> {
+    pub(crate) async fn remove_job(&self, tenant: TenantId, id: JobId) -> Result<()> {
         for file in [JobFile::In, JobFile::Out] {
             self.remove_job_file(tenant, id, file).await?;
         }

@@ -30,15 +30,15 @@ use vestibule_store::scope::Tenant;
 
 use crate::{Error, Kind, Result};
 
-pub use directory_export::DirectoryExport;
-pub use directory_import::{DirectoryImport, WithoutPassword};
-pub use export_stream::{StreamExport, Summary};
-pub(crate) use export_stream::MOST_EXPORTS;
 pub use bundle_job::BundleImport;
 pub use bundle_people::BundleIds;
+pub use directory_export::DirectoryExport;
+pub use directory_import::{DirectoryImport, WithoutPassword};
+pub(crate) use export_stream::MOST_EXPORTS;
+pub use export_stream::{StreamExport, Summary};
 pub use feed::{Body, Broken};
-pub use large::Upload;
 pub use import_job::{StreamImport, Streamed};
+pub use large::Upload;
 pub use profile_export::ProfileExport;
 
 /// Users of one transaction.

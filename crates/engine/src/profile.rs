@@ -3,6 +3,7 @@
 mod claim;
 mod roles;
 
+use uuid::Uuid;
 use vestibule_model::{
     Invalid,
     attributes::Attributes,
@@ -11,7 +12,6 @@ use vestibule_model::{
     object::RawObject,
     profile::{ANONYMOUS, FUTURE_PROVIDERS, Identity, Profile, ProfileKind},
 };
-use uuid::Uuid;
 use vestibule_store::{Page, scope::Tenant};
 
 use crate::{

@@ -2,14 +2,17 @@
 
 mod apikey;
 mod app;
+mod bundle;
 mod client;
 mod directory;
 mod instance;
+mod job;
 mod login;
 mod moving;
 mod output;
 mod profile;
 mod split;
+mod stream;
 mod users;
 
 use std::path::PathBuf;
@@ -35,6 +38,12 @@ pub enum ClientCommand {
     /// Cloud Directory users with their password hashes: export, import.
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
+    /// Everybody of an instance in one sealed file: export, import, verify.
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
+    /// Long work: list, show, watch, report, pause, resume, cancel.
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// API keys of the account.
     #[command(subcommand)]
     Apikey(apikey::ApikeyCommand),
@@ -116,6 +125,8 @@ pub fn run(command: ClientCommand) -> Result<()> {
                 ClientCommand::App(command) => app::run(command).await,
                 ClientCommand::Users(command) => users::run(command).await,
                 ClientCommand::Directory(command) => directory::run(command).await,
+                ClientCommand::Bundle(command) => bundle::run(command).await,
+                ClientCommand::Job(command) => job::run(command).await,
                 ClientCommand::Apikey(command) => apikey::run(command).await,
                 ClientCommand::Login(arguments) => login::run(arguments).await,
                 ClientCommand::Completions { .. } => Ok(()),

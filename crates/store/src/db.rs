@@ -232,12 +232,7 @@ impl<'a> Conn<'a> {
 
     /// Adds rows to a table, by the fastest way that the engine has, and tells how many. A row that is there already is a `Conflict`.
     /// `columns` names the column of each value.
-    pub fn insert_many(
-        &mut self,
-        table: &str,
-        columns: &[&str],
-        rows: &[&[Value]],
-    ) -> Result<u64> {
+    pub fn insert_many(&mut self, table: &str, columns: &[&str], rows: &[&[Value]]) -> Result<u64> {
         self.guard(|engine| {
             rows.iter().try_for_each(|values| dialect::check(values))?;
             match engine {

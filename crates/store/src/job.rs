@@ -504,8 +504,15 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
     let error = row
         .opt_text(at(15))?
         .map(|text| {
-            let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| Error::corrupt("job error"))?;
-            let text = |name: &str| value.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+            let value: serde_json::Value =
+                serde_json::from_str(&text).map_err(|_| Error::corrupt("job error"))?;
+            let text = |name: &str| {
+                value
+                    .get(name)
+                    .and_then(|v| v.as_str())
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             Ok::<_, Error>(JobError {
                 code: text("code"),
                 message: text("message"),
@@ -525,7 +532,9 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
             .transpose()
             .map_err(bad)?,
         options: row.text(at(6))?,
-        total: row.opt_int(at(7))?.map(|total| u64::try_from(total).unwrap_or(0)),
+        total: row
+            .opt_int(at(7))?
+            .map(|total| u64::try_from(total).unwrap_or(0)),
         counts: JobCounts {
             added: count(row, at(8))?,
             updated: count(row, at(9))?,
@@ -536,7 +545,8 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
         bytes: count(row, at(13))?,
         progress: row.text(at(14))?,
         error,
-        warnings: serde_json::from_str(&row.text(at(16))?).map_err(|_| Error::corrupt("job warnings"))?,
+        warnings: serde_json::from_str(&row.text(at(16))?)
+            .map_err(|_| Error::corrupt("job warnings"))?,
         digest: row.opt_text(at(17))?,
         created_by: row.text(at(18))?,
         node: row.opt_text(at(19))?,

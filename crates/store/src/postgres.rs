@@ -257,12 +257,7 @@ impl Session {
     }
 
     /// Adds rows in PostgreSQL's text format.
-    pub(crate) fn copy(
-        &mut self,
-        table: &str,
-        columns: &[&str],
-        rows: &[&[Value]],
-    ) -> Result<u64> {
+    pub(crate) fn copy(&mut self, table: &str, columns: &[&str], rows: &[&[Value]]) -> Result<u64> {
         let sql = format!("COPY {table} ({}) FROM STDIN", columns.join(", "));
         self.with(&sql, async |client, before| {
             if let Some(values) = rows.iter().find(|values| values.len() != columns.len()) {

@@ -19,6 +19,7 @@ pub struct TestRequest {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    broken: bool,
     from: SocketAddr,
 }
 
@@ -41,6 +42,7 @@ impl TestRequest {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            broken: false,
             from: SocketAddr::from(([127, 0, 0, 1], 40_000)),
         }
     }
@@ -86,6 +88,12 @@ impl TestRequest {
         self
     }
 
+    /// Sends these bytes, and then the connection breaks.
+    pub fn broken_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.broken = true;
+        self.body(body)
+    }
+
     /// Comes from this address.
     pub fn from(mut self, address: SocketAddr) -> Self {
         self.from = address;
@@ -98,7 +106,16 @@ impl TestRequest {
         for (name, value) in self.headers {
             builder = builder.header(name, value);
         }
-        let mut request = builder.body(Body::from(self.body)).expect("a request");
+        let body = if self.broken {
+            let parts = [
+                Ok(self.body),
+                Err(std::io::Error::other("the connection broke")),
+            ];
+            Body::from_stream(futures_util::stream::iter(parts))
+        } else {
+            Body::from(self.body)
+        };
+        let mut request = builder.body(body).expect("a request");
         request.extensions_mut().insert(ConnectInfo(self.from));
         let response = self
             .router

@@ -188,7 +188,10 @@ impl Cluster {
             .context("cannot run tests/postgres")?;
         let url = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if !output.status.success() || url.is_empty() {
-            bail!("PostgreSQL does not start: {}", String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "PostgreSQL does not start: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(Self { folder, url })
     }

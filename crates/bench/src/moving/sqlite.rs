@@ -8,13 +8,8 @@ use rusqlite::{Connection, types::Value};
 use super::{Instance, export, import, import_rows, users, write_people};
 use crate::{Goal, Row, server::Server};
 
-/// Tables of people in the order in which they refer to each other, with the column that names the person.
-const TABLES: [(&str, &str); 4] = [
-    ("directory_users", "id"),
-    ("profiles", "id"),
-    ("identities", "profile_id"),
-    ("user_roles", "profile_id"),
-];
+/// Tables of people in the order in which they refer to each other.
+const TABLES: [&str; 4] = ["directory_users", "profiles", "identities", "user_roles"];
 
 /// Export through HTTP, in users a second.
 const EXPORT: f64 = 150_000.0;
@@ -37,7 +32,11 @@ pub(super) async fn run(program: &Path) -> Result<Vec<Row>> {
     let bound = tokio::task::spawn_blocking(move || raw_load(&from, &to, users))
         .await
         .context("the bound panicked")??;
-    let mut rows = Vec::from(import_rows(["import-sqlite", "import-sqlite-steady"], &imported, bound));
+    let mut rows = Vec::from(import_rows(
+        ["import-sqlite", "import-sqlite-steady"],
+        &imported,
+        bound,
+    ));
     rows.push(Row {
         name: "export-sqlite",
         value: exported,
@@ -78,7 +77,7 @@ fn raw_load(from: &Path, to: &Path, users: u64) -> Result<f64> {
     }
     // Everything in memory first: the bound is of writing.
     let mut loaded = Vec::new();
-    for (table, _) in TABLES {
+    for table in TABLES {
         loaded.push(read(&source, table)?);
     }
     let started = Instant::now();
@@ -88,7 +87,7 @@ fn raw_load(from: &Path, to: &Path, users: u64) -> Result<f64> {
     while from < users as usize {
         let upto = from + chunk;
         target.execute_batch("BEGIN IMMEDIATE")?;
-        for ((rows, at), (table, _)) in loaded.iter().zip(&mut at).zip(TABLES) {
+        for ((rows, at), table) in loaded.iter().zip(&mut at).zip(TABLES) {
             // As many rows of each table as there are for so many users.
             let end = rows.rows.len() * upto.min(users as usize) / users as usize;
             let mut insert = target.prepare_cached(&rows.insert(table))?;
@@ -116,12 +115,15 @@ impl Rows {
 }
 
 fn read(source: &Connection, table: &str) -> Result<Rows> {
-    // In the order in which they were written; tables without a rowid in the order of their keys, which is nearly that.
-    let order = match table {
-        "user_roles" | "roles" => "1, 2",
-        _ => "rowid",
+    // In the order in which they were written.
+    let select = match table {
+        "user_roles" => String::from(
+            "SELECT r.* FROM user_roles r JOIN profiles p ON p.tenant = r.tenant AND p.id = r.profile_id ORDER BY p.rowid",
+        ),
+        "roles" => String::from("SELECT * FROM roles"),
+        _ => format!("SELECT * FROM {table} ORDER BY rowid"),
     };
-    let mut select = source.prepare(&format!("SELECT * FROM {table} ORDER BY {order}"))?;
+    let mut select = source.prepare(&select)?;
     let columns = select.column_count();
     let rows = select
         .query_map([], |row| (0..columns).map(|i| row.get(i)).collect())?

@@ -105,11 +105,9 @@ impl Run {
                     return Ok(self.next(wish));
                 }
                 // Someone made the same user between our look and our insert: look again.
-                Err(error)
-                    if error.kind == Kind::Conflict && !is_lost(&error) && tries < TRIES => {}
-                Err(error)
-                    if matches!(error.kind, Kind::Unavailable(_)) && waited < PATIENCE =>
-                {
+                Err(error) if error.kind == Kind::Conflict && !is_lost(&error) && tries < TRIES => {
+                }
+                Err(error) if matches!(error.kind, Kind::Unavailable(_)) && waited < PATIENCE => {
                     tracing::warn!(job = %self.job.id, ?error, "a job waits for the database");
                     tokio::time::sleep(pause).await;
                     waited += pause;

@@ -10,11 +10,7 @@ impl Engine {
         let claimed = self
             .store()
             .platform_write(move |platform| {
-                Ok::<_, Error>(platform.claim_job(
-                    &node,
-                    now,
-                    now.plus_seconds(LEASE_SECONDS),
-                )?)
+                Ok::<_, Error>(platform.claim_job(&node, now, now.plus_seconds(LEASE_SECONDS))?)
             })
             .await?;
         let Some((tenant, job)) = claimed else {
@@ -29,9 +25,7 @@ impl Engine {
     pub async fn tidy_jobs(&self) -> Result<()> {
         let now = self.now();
         self.store()
-            .platform_write(move |platform| {
-                Ok::<_, Error>(platform.pause_abandoned_jobs(now)?)
-            })
+            .platform_write(move |platform| Ok::<_, Error>(platform.pause_abandoned_jobs(now)?))
             .await?;
         let expired = self
             .store()

@@ -224,12 +224,12 @@ fn read_text<R>(
     let no_json = |why: String| Box::new((Name::default(), Refusal::new("invalid_json", why)));
     let text = std::str::from_utf8(record)
         .map_err(|_| no_json(String::from("The record is not UTF-8 text.")))?;
-    read(text).map_err(|refused| {
-        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    read(text).map_err(
+        |refused| match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => refused,
             Err(error) => no_json(format!("The record is not JSON: {error}")),
-        }
-    })
+        },
+    )
 }
 
 fn read_directory(
@@ -281,10 +281,7 @@ fn read_users(raw: &RawBatch, batch: &mut Batch) -> Vec<(usize, ProfileRecord)> 
     records
 }
 
-fn segments<R>(
-    records: Vec<(usize, R)>,
-    keys: impl Fn(&R) -> Vec<String>,
-) -> Vec<Vec<(usize, R)>> {
+fn segments<R>(records: Vec<(usize, R)>, keys: impl Fn(&R) -> Vec<String>) -> Vec<Vec<(usize, R)>> {
     let mut segments = vec![Vec::with_capacity(records.len())];
     let mut seen: HashSet<String> = HashSet::with_capacity(records.len());
     for (index, record) in records {
@@ -548,6 +545,3 @@ fn map_lines(report: &ImportReport) -> String {
     }
     text
 }
-
-
-

@@ -6,8 +6,7 @@ use vestibule_crypto::envelope::EnvelopeReader;
 use zeroize::Zeroizing;
 
 use super::{
-    CHUNK, Failure, ImportReport, OnConflict, Record, Refusal, TRIES, aside,
-    after,
+    CHUNK, Failure, ImportReport, OnConflict, Record, Refusal, TRIES, after, aside,
     directory_apply::{Placed, apply, refused},
     directory_export::check_secret,
     directory_record::{DirectoryRecord, Password, WRONG_SECRET},
@@ -173,4 +172,3 @@ fn read(
     }
     Ok((placed, failures))
 }
-

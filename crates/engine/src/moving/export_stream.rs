@@ -73,7 +73,8 @@ impl Lost {
         };
         for row in rows {
             let differs = |at: &i64| *at != row.modified_at;
-            self.password_changed_at += u64::from(row.password_changed_at.as_ref().is_some_and(differs));
+            self.password_changed_at +=
+                u64::from(row.password_changed_at.as_ref().is_some_and(differs));
             match &row.profile {
                 None => self.no_profile += 1,
                 Some(profile) => {
@@ -309,30 +310,33 @@ fn stream_of(
         End,
     }
     let state = (rendered, Tally::default(), At::Users, permit);
-    stream::unfold(state, move |(mut rendered, mut tally, at, permit)| async move {
-        let At::Users = at else { return None };
-        let Some(handle) = rendered.recv().await else {
-            if summary == Summary::Without {
-                return None;
+    stream::unfold(
+        state,
+        move |(mut rendered, mut tally, at, permit)| async move {
+            let At::Users = at else { return None };
+            let Some(handle) = rendered.recv().await else {
+                if summary == Summary::Without {
+                    return None;
+                }
+                let line = Bytes::from(tally.line());
+                return Some((Ok(line), (rendered, tally, At::End, permit)));
+            };
+            let page = handle.await.map_err(Error::internal).and_then(|page| page);
+            match page {
+                Ok(page) => {
+                    tally.add(page.tally);
+                    Some((
+                        Ok(Bytes::from(page.text)),
+                        (rendered, tally, At::Users, permit),
+                    ))
+                }
+                Err(error) => {
+                    tracing::warn!(?error, "an export broke off");
+                    let broken = Err(Broken(error.public));
+                    Some((broken, (rendered, tally, At::End, permit)))
+                }
             }
-            let line = Bytes::from(tally.line());
-            return Some((Ok(line), (rendered, tally, At::End, permit)));
-        };
-        let page = handle.await.map_err(Error::internal).and_then(|page| page);
-        match page {
-            Ok(page) => {
-                tally.add(page.tally);
-                Some((
-                    Ok(Bytes::from(page.text)),
-                    (rendered, tally, At::Users, permit),
-                ))
-            }
-            Err(error) => {
-                tracing::warn!(?error, "an export broke off");
-                let broken = Err(Broken(error.public));
-                Some((broken, (rendered, tally, At::End, permit)))
-            }
-        }
-    })
+        },
+    )
     .fuse()
 }

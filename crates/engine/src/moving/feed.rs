@@ -137,8 +137,8 @@ async fn read(mut reader: Reader, mut body: Body) -> Read {
             Ok(Some(Ok(part))) => part,
             Ok(Some(Err(Broken(why)))) => break Read::Broken(why),
             Ok(None) => {
-                let last = splitter
-                    .finish(&mut |record| collect(&mut full, record.index, record.bytes));
+                let last =
+                    splitter.finish(&mut |record| collect(&mut full, record.index, record.bytes));
                 break last.map_or_else(Read::Malformed, |()| Read::Whole);
             }
             Err(_) => break Read::Broken(String::from("The sender was silent for a minute.")),
@@ -191,12 +191,10 @@ pub(super) async fn write_all(
     let resumed = run.done > 0;
     loop {
         let batch = match timeout(BEAT, waiting.recv()).await {
-            Err(_) => {
-                match after(run.beat().await) {
-                    None => continue,
-                    Some(ended) => return ended,
-                }
-            }
+            Err(_) => match after(run.beat().await) {
+                None => continue,
+                Some(ended) => return ended,
+            },
             Ok(None) => break,
             Ok(Some(batch)) => match batch.await {
                 Ok(batch) => batch,

@@ -188,8 +188,7 @@ impl Engine {
             separator: b",\n",
             summary: Summary::With,
         };
-        let mut pages =
-            self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);
+        let mut pages = self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);
         let mut buffer = Vec::new();
         let mut users = 0;
         loop {
@@ -224,7 +223,10 @@ impl Engine {
         &self,
         manager: &Manager,
         id: JobId,
-    ) -> Result<(Job, impl Stream<Item = Result<Bytes, Broken>> + Send + use<>)> {
+    ) -> Result<(
+        Job,
+        impl Stream<Item = Result<Bytes, Broken>> + Send + use<>,
+    )> {
         let job = self.get_job(manager, id).await?;
         let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
         match job.state {
@@ -232,9 +234,9 @@ impl Engine {
                 let file = self.job_file(manager.tenant(), id, JobFile::Out);
                 Ok((job, file))
             }
-            JobState::Queued | JobState::Running | JobState::Paused if makes_a_file => {
-                Err(Error::conflict("not_ready", "The file is not complete yet."))
-            }
+            JobState::Queued | JobState::Running | JobState::Paused if makes_a_file => Err(
+                Error::conflict("not_ready", "The file is not complete yet."),
+            ),
             _ => Err(Error::not_found("This job has no file.")),
         }
     }

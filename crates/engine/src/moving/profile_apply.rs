@@ -111,10 +111,7 @@ pub(super) fn apply(
             }
             // Taken by someone else: the provider's identifier stays, the profile's id is new.
             ([], _) if record.kept.is_none() => {
-                renewed.push((
-                    rows(t.id(), record, placed.fresh, placed.created_at),
-                    roles,
-                ));
+                renewed.push((rows(t.id(), record, placed.fresh, placed.created_at), roles));
                 report.added += 1;
             }
             ([], _) => report.failures.push(refused(placed, id_taken())),

@@ -112,4 +112,3 @@ fn read(records: &[Record]) -> (Vec<(usize, ProfileRecord)>, Vec<Failure>) {
     }
     (placed, failures)
 }
-

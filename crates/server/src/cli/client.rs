@@ -114,6 +114,18 @@ impl Client {
 
     /// Any call. Answers the JSON body, `null` for an empty one; a refusal becomes an error that holds the service's own words.
     pub async fn call(&self, request: Request<'_>) -> Result<Value> {
+        let response = self.stream(request).await?;
+        let bytes = response.bytes().await.context("the answer broke off")?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_slice(&bytes).unwrap_or_else(
+            |_| json!({ "message": String::from_utf8_lossy(&bytes).chars().take(300).collect::<String>() }),
+        ))
+    }
+
+    /// Any call, whose answer is read by the caller as it comes. A refusal becomes a [`Refused`].
+    pub async fn stream(&self, request: Request<'_>) -> Result<reqwest::Response> {
         let mut builder = self
             .http
             .request(request.method, format!("{}{}", self.url, request.path))
@@ -121,6 +133,9 @@ impl Client {
             .bearer_auth(self.token().await?);
         if let Some(body) = request.body {
             builder = builder.json(body);
+        }
+        if let Some(body) = request.stream {
+            builder = builder.body(body);
         }
         if let Some(secret) = request.secret {
             // A header rather than the query: addresses end up in logs.
@@ -134,22 +149,22 @@ impl Client {
             .await
             .map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        let bytes = response.bytes().await.context("the answer broke off")?;
-        let answer = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| json!({ "message": String::from_utf8_lossy(&bytes).chars().take(300).collect::<String>() }))
-        };
         if status.is_success() {
-            return Ok(answer);
+            return Ok(response);
         }
+        let bytes = response.bytes().await.context("the answer broke off")?;
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let words = complaint(&answer);
-        match status {
-            StatusCode::FORBIDDEN => bail!("not allowed: {words}"),
-            StatusCode::NOT_FOUND => bail!("not found: {words}"),
-            _ => bail!("{words} (status {})", status.as_u16()),
+        let words = match status {
+            StatusCode::FORBIDDEN => format!("not allowed: {words}"),
+            StatusCode::NOT_FOUND => format!("not found: {words}"),
+            _ => format!("{words} (status {})", status.as_u16()),
+        };
+        // What may pass by itself is worth another try.
+        if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::BAD_GATEWAY {
+            bail!(words);
         }
+        Err(Refused(words).into())
     }
 
     /// The instance that a name, GUID or CRN means. A name that several instances have is refused, with their GUIDs.
@@ -226,12 +241,18 @@ impl Client {
     }
 }
 
+/// The service understood and said no: asking again is no use.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(String);
+
 /// One call.
 pub struct Request<'a> {
     method: Method,
     path: &'a str,
     query: Vec<(&'a str, &'a str)>,
     body: Option<&'a Value>,
+    stream: Option<reqwest::Body>,
     secret: Option<&'a str>,
     api_key: Option<&'a str>,
 }
@@ -244,6 +265,7 @@ impl<'a> Request<'a> {
             path,
             query: Vec::new(),
             body: None,
+            stream: None,
             secret: None,
             api_key: None,
         }
@@ -264,6 +286,12 @@ impl<'a> Request<'a> {
     /// With a JSON body.
     pub fn body(mut self, body: &'a Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// With a body that is read while it is sent.
+    pub fn stream_body(mut self, body: reqwest::Body) -> Self {
+        self.stream = Some(body);
         self
     }
 

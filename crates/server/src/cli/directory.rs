@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{app::At, moving};
+use super::{app::At, stream};
 
 /// Cloud Directory users.
 #[derive(Subcommand)]
 pub enum DirectoryCommand {
     /// Write all directory users to a file; their password hashes are sealed with a secret of yours.
     Export {
-        /// File to write [default: standard output]
+        /// File to write, NDJSON if it ends in .ndjson [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
@@ -20,13 +20,15 @@ pub enum DirectoryCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Import directory users from an export.
+    /// Import directory users from an export: NDJSON, a JSON array or a whole export, of any size.
     Import {
         /// File to read, - for standard input.
         file: PathBuf,
-        /// Leave out so many users at the start of the file (to go on after an interruption)
-        #[arg(long, default_value_t = 0)]
-        skip: usize,
+        /// Import also users whose password hash cannot be used; they cannot sign in until a password is set
+        #[arg(long)]
+        without_password: bool,
+        #[command(flatten)]
+        options: stream::ImportOptions,
         #[command(flatten)]
         secret: Secret,
         #[command(flatten)]
@@ -51,7 +53,8 @@ pub struct Secret {
 }
 
 impl Secret {
-    fn read(&self, confirm: Confirm) -> Result<String> {
+    /// Reads it, or asks for it.
+    pub fn read(&self, confirm: Confirm) -> Result<String> {
         let secret = match (&self.secret_file, &self.secret) {
             (Some(path), _) => from_file(path)?,
             (None, Some(secret)) => secret.clone(),
@@ -72,8 +75,11 @@ impl Secret {
     }
 }
 
-enum Confirm {
+/// Whether a secret that is typed is typed twice.
+pub enum Confirm {
+    /// It exists.
     Once,
+    /// It is being chosen.
     Twice,
 }
 
@@ -94,30 +100,31 @@ pub async fn run(command: DirectoryCommand) -> Result<()> {
             let secret = secret.read(Confirm::Twice)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let users =
-                moving::export(&client, output, &guid, moving::Kind::Directory(&secret)).await?;
-            moving::write_export(users, file.as_deref())
+            let kind = stream::Kind::Directory(&secret);
+            stream::export(&client, output, &guid, kind, file.as_deref()).await
         }
         DirectoryCommand::Import {
             file,
-            skip,
+            without_password,
+            options,
             secret,
             at,
         } => {
-            let users = moving::read_users(&file)?;
             let secret = secret.read(Confirm::Once)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let rest = users.get(skip..).unwrap_or_default();
-            let report = moving::import(
+            let kind = stream::Kind::Directory(&secret);
+            let job = stream::import(
                 &client,
                 output,
                 &guid,
-                moving::Kind::Directory(&secret),
-                rest,
+                kind,
+                &file,
+                &options,
+                without_password,
             )
             .await?;
-            moving::tell(output, &report, skip, users.len())
+            stream::tell(&client, output, &guid, &job).await
         }
     }
 }

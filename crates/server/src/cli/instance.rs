@@ -302,7 +302,7 @@ async fn duplicate(client: &Client, output: Output, copy: &Copy) -> Result<()> {
     }
     let mut answer = json!({ "instance": made, "configuration": report });
     if copy.with.iter().any(|what| what == "users") {
-        answer["users"] = super::moving::move_users(client, output, &source_guid, &target).await?;
+        answer["users"] = super::stream::move_users(client, output, &source_guid, &target).await?;
     }
     output.done("Done.", &answer)
 }

@@ -76,6 +76,19 @@ impl Output {
     }
 }
 
+impl Output {
+    /// A count of users with its rate, for work whose end is not known at first.
+    pub fn counter(self, what: &str) -> ProgressBar {
+        let bar = self.progress(0, what);
+        bar.unset_length();
+        let counting = "{msg} {pos} users, {per_sec}, {elapsed} so far";
+        if let Ok(style) = ProgressStyle::with_template(counting) {
+            bar.set_style(style);
+        }
+        bar
+    }
+}
+
 /// A line on standard output. A closed pipe is an error like any other.
 pub fn print(line: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{line}").context("cannot write to standard output")

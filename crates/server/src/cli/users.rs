@@ -5,26 +5,25 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::{app::At, moving, split};
+use super::{app::At, split, stream};
 
 /// Profiles of federated users.
 #[derive(Subcommand)]
 pub enum UsersCommand {
     /// Write all known users of an instance to a file.
     Export {
-        /// File to write [default: standard output]
+        /// File to write, NDJSON if it ends in .ndjson [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
         at: At,
     },
-    /// Import users from an export.
+    /// Import users from an export: NDJSON, a JSON array or a whole export, of any size.
     Import {
         /// File to read, - for standard input.
         file: PathBuf,
-        /// Leave out so many users at the start of the file (to go on after an interruption)
-        #[arg(long, default_value_t = 0)]
-        skip: usize,
+        #[command(flatten)]
+        options: stream::ImportOptions,
         #[command(flatten)]
         at: At,
     },
@@ -38,17 +37,21 @@ pub async fn run(command: UsersCommand) -> Result<()> {
         UsersCommand::Export { output: file, at } => {
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let users = moving::export(&client, output, &guid, moving::Kind::Federated).await?;
-            moving::write_export(users, file.as_deref())
+            stream::export(
+                &client,
+                output,
+                &guid,
+                stream::Kind::Federated,
+                file.as_deref(),
+            )
+            .await
         }
-        UsersCommand::Import { file, skip, at } => {
-            let users = moving::read_users(&file)?;
+        UsersCommand::Import { file, options, at } => {
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let rest = users.get(skip..).unwrap_or_default();
-            let report =
-                moving::import(&client, output, &guid, moving::Kind::Federated, rest).await?;
-            moving::tell(output, &report, skip, users.len())
+            let kind = stream::Kind::Federated;
+            let job = stream::import(&client, output, &guid, kind, &file, &options, false).await?;
+            stream::tell(&client, output, &guid, &job).await
         }
         UsersCommand::Split(arguments) => split::run(&arguments),
     }

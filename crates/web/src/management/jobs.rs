@@ -36,9 +36,15 @@ pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/management/v4/{tenantId}/jobs";
     const ONE: &str = "/management/v4/{tenantId}/jobs/{jobId}";
     const FILTERS: &[Query] = &[
-        optional("state", "queued, running, paused, succeeded, failed or cancelled."),
+        optional(
+            "state",
+            "queued, running, paused, succeeded, failed or cancelled.",
+        ),
         optional("kind", "What the job does, e.g. directory_import."),
-        optional("after", "The job behind which the page begins: `next` of the page before."),
+        optional(
+            "after",
+            "The job behind which the page begins: `next` of the page before.",
+        ),
         optional("count", "Jobs per page: 50 unless told, at most 200."),
     ];
     vec![
@@ -55,26 +61,51 @@ pub(super) fn routes() -> Vec<Route> {
             .guard(MANAGER)
             .summary("Cancel a live job, or remove an ended one from the ledger.")
             .answers_nothing(204),
-        Route::new("post", "/management/v4/{tenantId}/jobs/{jobId}/pause", "pause_job", || post(pause))
-            .guard(MANAGER)
-            .summary("Let a job rest at its next checkpoint.")
-            .answers::<JobBody>(200),
-        Route::new("post", "/management/v4/{tenantId}/jobs/{jobId}/resume", "resume_job", || post(resume))
-            .guard(MANAGER)
-            .summary("Let a paused job go on.")
-            .answers::<JobBody>(200),
-        Route::new("get", "/management/v4/{tenantId}/jobs/{jobId}/events", "watch_job", || get(watch))
-            .guard(MANAGER)
-            .summary("The job at each change, as server-sent events, until it ends or rests.")
-            .answers_text(200, "text/event-stream"),
-        Route::new("get", "/management/v4/{tenantId}/jobs/{jobId}/report", "get_job_report", || get(report))
-            .guard(MANAGER)
-            .summary("NDJSON: a line for each record that was not simply added.")
-            .answers_text(200, "application/x-ndjson"),
-        Route::new("get", "/management/v4/{tenantId}/jobs/{jobId}/map", "get_job_map", || get(map))
-            .guard(MANAGER)
-            .summary("NDJSON: old and new ids of an import that gave new ones.")
-            .answers_text(200, "application/x-ndjson"),
+        Route::new(
+            "post",
+            "/management/v4/{tenantId}/jobs/{jobId}/pause",
+            "pause_job",
+            || post(pause),
+        )
+        .guard(MANAGER)
+        .summary("Let a job rest at its next checkpoint.")
+        .answers::<JobBody>(200),
+        Route::new(
+            "post",
+            "/management/v4/{tenantId}/jobs/{jobId}/resume",
+            "resume_job",
+            || post(resume),
+        )
+        .guard(MANAGER)
+        .summary("Let a paused job go on.")
+        .answers::<JobBody>(200),
+        Route::new(
+            "get",
+            "/management/v4/{tenantId}/jobs/{jobId}/events",
+            "watch_job",
+            || get(watch),
+        )
+        .guard(MANAGER)
+        .summary("The job at each change, as server-sent events, until it ends or rests.")
+        .answers_text(200, "text/event-stream"),
+        Route::new(
+            "get",
+            "/management/v4/{tenantId}/jobs/{jobId}/report",
+            "get_job_report",
+            || get(report),
+        )
+        .guard(MANAGER)
+        .summary("NDJSON: a line for each record that was not simply added.")
+        .answers_text(200, "application/x-ndjson"),
+        Route::new(
+            "get",
+            "/management/v4/{tenantId}/jobs/{jobId}/map",
+            "get_job_map",
+            || get(map),
+        )
+        .guard(MANAGER)
+        .summary("NDJSON: old and new ids of an import that gave new ones.")
+        .answers_text(200, "application/x-ndjson"),
     ]
 }
 

@@ -3,5 +3,6 @@ mod config;
 mod directory;
 mod duplicate;
 mod export_import;
+mod jobs;
 mod roles;
 mod users;

@@ -73,9 +73,8 @@ struct Failure {
 impl JobBody {
     pub(in crate::management) fn new(app: &App, tenant: TenantId, job: Job) -> Self {
         let options: Value = serde_json::from_str(&job.options).unwrap_or_default();
-        let url = |what: &str| {
-            app.absolute(&format!("/management/v4/{tenant}/jobs/{}/{what}", job.id))
-        };
+        let url =
+            |what: &str| app.absolute(&format!("/management/v4/{tenant}/jobs/{}/{what}", job.id));
         let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
         let time = |time: Option<Timestamp>| time.map(Timestamp::rfc3339);
         Self {

@@ -28,30 +28,28 @@ pub(super) fn of(
     job: Job,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let first = At::First(Box::new(JobBody::new(&app, manager.tenant(), job.clone())));
-    let changes = stream::unfold((app, manager, first, job), |(app, manager, at, job)| async {
-        let shown = match at {
-            At::Over => return None,
-            At::First(body) => body,
-            At::Later(last) => changed(&app, &manager, &job, *last).await?,
-        };
-        let event = Event::default().event("job").json_data(&*shown).ok()?;
-        let next = if shown.rests() {
-            At::Over
-        } else {
-            At::Later(shown)
-        };
-        Some((Ok(event), (app, manager, next, job)))
-    });
+    let changes = stream::unfold(
+        (app, manager, first, job),
+        |(app, manager, at, job)| async {
+            let shown = match at {
+                At::Over => return None,
+                At::First(body) => body,
+                At::Later(last) => changed(&app, &manager, &job, *last).await?,
+            };
+            let event = Event::default().event("job").json_data(&*shown).ok()?;
+            let next = if shown.rests() {
+                At::Over
+            } else {
+                At::Later(shown)
+            };
+            Some((Ok(event), (app, manager, next, job)))
+        },
+    );
     Sse::new(changes).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
 /// Waits for the job to be another than it was; none when it is gone.
-async fn changed(
-    app: &App,
-    manager: &Manager,
-    job: &Job,
-    last: JobBody,
-) -> Option<Box<JobBody>> {
+async fn changed(app: &App, manager: &Manager, job: &Job, last: JobBody) -> Option<Box<JobBody>> {
     loop {
         tokio::time::sleep(EVERY).await;
         let tenant = manager.tenant();

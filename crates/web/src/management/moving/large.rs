@@ -48,9 +48,12 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Start a job that writes all directory users to a file.")
         .takes::<ExportAll>()
         .answers::<Started>(202),
-        Route::new("get", EXPORT_STATUS, "get_cloud_directory_export_status", || {
-            get(export_status)
-        })
+        Route::new(
+            "get",
+            EXPORT_STATUS,
+            "get_cloud_directory_export_status",
+            || get(export_status),
+        )
         .guard(MANAGER)
         .summary("How far such an export is.")
         .query(&[ID])
@@ -76,9 +79,12 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Upload a file of directory users and start a job that imports it.")
         .takes_as::<ImportAll>("multipart/form-data")
         .answers::<Started>(202),
-        Route::new("get", IMPORT_STATUS, "get_cloud_directory_import_status", || {
-            get(import_status)
-        })
+        Route::new(
+            "get",
+            IMPORT_STATUS,
+            "get_cloud_directory_import_status",
+            || get(import_status),
+        )
         .guard(MANAGER)
         .summary("How far such an import is.")
         .query(&[ID])
@@ -282,7 +288,10 @@ async fn read(
     pieces: &mpsc::Sender<Result<Upload, Broken>>,
 ) -> Result<(), Broken> {
     let broken = |error: axum::extract::multipart::MultipartError| {
-        Broken(format!("The form could not be read: {}.", error.body_text()))
+        Broken(format!(
+            "The form could not be read: {}.",
+            error.body_text()
+        ))
     };
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();

@@ -36,8 +36,14 @@ const JOB: Query = optional(
     "job",
     "A UUID that names the job, so that a broken import can be gone on with.",
 );
-const FROM: Query = optional("from", "The number of the body's first record: 0 unless told.");
-const DRY_RUN: Query = optional("dry_run", "true: answer the same report and change nothing.");
+const FROM: Query = optional(
+    "from",
+    "The number of the body's first record: 0 unless told.",
+);
+const DRY_RUN: Query = optional(
+    "dry_run",
+    "true: answer the same report and change nothing.",
+);
 
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -65,16 +71,22 @@ pub(super) fn routes() -> Vec<Route> {
         .query(&[JOB, FROM, ON_CONFLICT, DRY_RUN])
         .takes_as::<String>(NDJSON)
         .answers::<JobBody>(200),
-        Route::new("get", DIRECTORY_OUT, "export_cloud_directory_stream", || {
-            compressed(get(export_directory))
-        })
+        Route::new(
+            "get",
+            DIRECTORY_OUT,
+            "export_cloud_directory_stream",
+            || compressed(get(export_directory)),
+        )
         .guard(MANAGER)
         .summary("Export directory users of any number as NDJSON, password hashes sealed.")
         .query(&[SECRET, AFTER, LIMIT, SUMMARY])
         .answers_text(200, NDJSON),
-        Route::new("post", DIRECTORY_IN, "import_cloud_directory_stream", || {
-            post(import_directory)
-        })
+        Route::new(
+            "post",
+            DIRECTORY_IN,
+            "import_cloud_directory_stream",
+            || post(import_directory),
+        )
         .guard(MANAGER)
         .summary("Import directory users of any number: NDJSON, an array or an export.")
         .query(&[SECRET, JOB, FROM, ON_CONFLICT, WITHOUT, DRY_RUN])

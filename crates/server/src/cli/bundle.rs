@@ -1,0 +1,188 @@
+//! `vestibule bundle …`: everybody of an instance in one sealed file.
+
+use std::{
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    app::At,
+    client::{Client, Request},
+    directory::{Confirm, Secret},
+    job,
+    output::{Output, print_json},
+    stream,
+};
+
+/// Everybody of an instance in one sealed file.
+#[derive(Subcommand)]
+pub enum BundleCommand {
+    /// Write everybody, with passwords, profiles, roles, states and ids, to a bundle sealed with a secret of yours.
+    Export {
+        /// File to write, e.g. people.vbundle
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        secret: Secret,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Check a bundle as a whole, then import it.
+    Import {
+        /// File to read.
+        file: PathBuf,
+        /// Whether everybody keeps their ids or gets new ones
+        #[arg(long, default_value = "keep", value_parser = ["keep", "remap"])]
+        ids: String,
+        /// What happens to users who exist already
+        #[arg(long, default_value = "fail", value_parser = ["fail", "skip", "update"])]
+        on_conflict: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        secret: Secret,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Say what is in a bundle and whether it is whole. Talks to no service.
+    Verify {
+        /// File to read.
+        file: PathBuf,
+        #[command(flatten)]
+        secret: Secret,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs one.
+pub async fn run(command: BundleCommand) -> Result<()> {
+    match command {
+        BundleCommand::Export {
+            output: file,
+            secret,
+            at,
+        } => {
+            let secret = secret.read(Confirm::Twice)?;
+            let (client, output) = at.connection.open().await?;
+            let guid = client.find_guid(&at.instance).await?;
+            export(&client, output, &guid, &secret, &file).await
+        }
+        BundleCommand::Import {
+            file,
+            ids,
+            on_conflict,
+            dry_run,
+            secret,
+            at,
+        } => {
+            let secret = secret.read(Confirm::Once)?;
+            let (client, output) = at.connection.open().await?;
+            let guid = client.find_guid(&at.instance).await?;
+            let path = format!("/management/v4/{guid}/bundle/import");
+            let dry_run = if dry_run { "true" } else { "false" };
+            let request = Request::new(Method::POST, &path)
+                .query(&[
+                    ("ids", &ids),
+                    ("on_conflict", &on_conflict),
+                    ("dry_run", dry_run),
+                ])
+                .secret(&secret)
+                .stream_body(stream::body_of(&file).await?);
+            let started = client.call(request).await?;
+            let done = follow(&client, output, &guid, &started).await?;
+            stream::tell(&client, output, &guid, &done).await
+        }
+        BundleCommand::Verify { file, secret, json } => {
+            let secret = secret.read(Confirm::Once)?;
+            verify(&file, &secret, json)
+        }
+    }
+}
+
+async fn export(
+    client: &Client,
+    output: Output,
+    guid: &str,
+    secret: &str,
+    file: &Path,
+) -> Result<()> {
+    let path = format!("/management/v4/{guid}/bundle/export");
+    let body = json!({ "encryptionSecret": secret });
+    let started = client.post(&path, &body).await?;
+    let done = follow(client, output, guid, &started).await?;
+    if done["state"] != "succeeded" {
+        bail!(
+            "the bundle was not made: {}",
+            done["error"]["message"]
+                .as_str()
+                .unwrap_or("the job did not succeed")
+        );
+    }
+    let id = done["id"].as_str().context("the service answered no job")?;
+    let download = format!("/management/v4/{guid}/jobs/{id}/download");
+    let answer = client.stream(Request::new(Method::GET, &download)).await?;
+    let part = PathBuf::from(format!("{}.part", file.display()));
+    let mut out = stream::private_file(&part)?;
+    out.set_len(0).context("cannot write the file")?;
+    job::copy(answer, &mut out).await?;
+    out.sync_all()
+        .and_then(|()| std::fs::rename(&part, file))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let words = format!(
+        "{} people written to {}. Check it: vestibule bundle verify {}",
+        done["counts"]["added"],
+        file.display(),
+        file.display()
+    );
+    output.done(&words, &done)
+}
+
+/// Follows a job that was just started. Ctrl-C leaves it at work and tells how to come back to it.
+async fn follow(client: &Client, output: Output, guid: &str, started: &Value) -> Result<Value> {
+    let id = started["id"]
+        .as_str()
+        .context("the service answered no job")?;
+    let path = format!("/management/v4/{guid}/jobs/{id}");
+    tokio::select! {
+        done = job::watch(client, output, &path) => done,
+        _ = tokio::signal::ctrl_c() => bail!(
+            "the service goes on with the job; look at it with: vestibule job watch {id} --instance {guid}\n\
+             or let it rest: vestibule job pause {id} --instance {guid}"
+        ),
+    }
+}
+
+fn verify(file: &Path, secret: &str, json: bool) -> Result<()> {
+    let opened =
+        std::fs::File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let manifest = vestibule_bundle::verify(BufReader::new(opened), secret)
+        .with_context(|| format!("{} cannot be used", file.display()))?;
+    let manifest = serde_json::to_value(&manifest).context("cannot print JSON")?;
+    if json {
+        return print_json(&manifest);
+    }
+    Output { json }.one(
+        &manifest,
+        &[
+            ("Instance", "source.name"),
+            ("GUID", "source.instance"),
+            ("Region", "source.region"),
+            ("People", "counts.people"),
+            ("Directory users", "counts.directory"),
+            ("  with password", "counts.withPassword"),
+            ("Known profiles", "counts.known"),
+            ("Future profiles", "counts.future"),
+            ("Identities", "counts.identities"),
+            ("Content digest", "contentDigest"),
+        ],
+    )?;
+    super::output::print("The bundle is whole.")
+}

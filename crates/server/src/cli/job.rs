@@ -1,0 +1,213 @@
+//! `vestibule job …`: the ledger of long work.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{
+    app::At,
+    client::{Client, Request},
+    output::Output,
+};
+
+/// Long work on an instance.
+#[derive(Subcommand)]
+pub enum JobCommand {
+    /// All jobs, newest first.
+    List {
+        /// Only jobs in this state
+        #[arg(long, value_parser = ["queued", "running", "paused", "succeeded", "failed", "cancelled"])]
+        state: Option<String>,
+        #[command(flatten)]
+        at: At,
+    },
+    /// One job with its counts.
+    Show {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Follow a job to its end.
+    Watch {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// What became of records that were not simply added, as NDJSON.
+    Report {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Let a job rest at its next checkpoint.
+    Pause {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Let a paused job go on.
+    Resume {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Cancel a live job (what it imported stays), or remove an ended one.
+    Cancel {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+const MEMBERS: &[(&str, &str)] = &[
+    ("Id", "id"),
+    ("Kind", "kind"),
+    ("State", "state"),
+    ("Done", "counts.done"),
+    ("Of", "counts.total"),
+    ("Added", "counts.added"),
+    ("Updated", "counts.updated"),
+    ("Skipped", "counts.skipped"),
+    ("Failed", "counts.failed"),
+    ("Per second", "rate"),
+    ("Seconds left", "secondsLeft"),
+    ("Created", "created"),
+    ("Started", "started"),
+    ("Ended", "ended"),
+    ("Expires", "expires"),
+    ("Digest", "digest"),
+    ("Error", "error.message"),
+    ("Warnings", "warnings"),
+];
+
+/// Runs one.
+pub async fn run(command: JobCommand) -> Result<()> {
+    match command {
+        JobCommand::List { state, at } => {
+            let (client, output) = at.connection.open().await?;
+            let base = base(&client, &at.instance).await?;
+            let jobs = list(&client, &base, state.as_deref()).await?;
+            output.list(
+                &jobs,
+                &[
+                    ("ID", "id"),
+                    ("KIND", "kind"),
+                    ("STATE", "state"),
+                    ("DONE", "counts.done"),
+                    ("OF", "counts.total"),
+                    ("FAILED", "counts.failed"),
+                    ("PER SECOND", "rate"),
+                    ("CREATED", "created"),
+                ],
+                "There are no jobs.",
+            )
+        }
+        JobCommand::Show { id, at } => {
+            let (client, output) = at.connection.open().await?;
+            let base = base(&client, &at.instance).await?;
+            let job = client.get(&format!("{base}/{id}"), &[]).await?;
+            output.one(&job, MEMBERS)
+        }
+        JobCommand::Watch { id, at } => {
+            let (client, output) = at.connection.open().await?;
+            let base = base(&client, &at.instance).await?;
+            let job = watch(&client, output, &format!("{base}/{id}")).await?;
+            output.one(&job, MEMBERS)?;
+            match job["state"].as_str() {
+                Some("succeeded") => Ok(()),
+                state => bail!("the job is {}", state.unwrap_or("in no state")),
+            }
+        }
+        JobCommand::Report { id, at } => {
+            let (client, _) = at.connection.open().await?;
+            let base = base(&client, &at.instance).await?;
+            let path = format!("{base}/{id}/report");
+            let answer = client
+                .stream(Request::new(reqwest::Method::GET, &path))
+                .await?;
+            copy(answer, &mut std::io::stdout()).await
+        }
+        JobCommand::Pause { id, at } => {
+            ask(&id, at, "pause", "The job rests soon, or does already.").await
+        }
+        JobCommand::Resume { id, at } => ask(&id, at, "resume", "The job goes on.").await,
+        JobCommand::Cancel { id, at } => {
+            let (client, output) = at.connection.open().await?;
+            let base = base(&client, &at.instance).await?;
+            let answer = client.delete(&format!("{base}/{id}")).await?;
+            output.done("Cancelled, or removed if it had ended.", &answer)
+        }
+    }
+}
+
+/// Follows a job until it ends or rests; answers it.
+pub async fn watch(client: &Client, output: Output, path: &str) -> Result<Value> {
+    let bar = output.progress(0, "working");
+    loop {
+        let job = client.get(path, &[]).await?;
+        if let Some(total) = job["counts"]["total"].as_u64() {
+            bar.set_length(total);
+        }
+        bar.set_position(job["counts"]["done"].as_u64().unwrap_or(0));
+        match job["state"].as_str() {
+            Some("queued" | "running") => tokio::time::sleep(Duration::from_millis(500)).await,
+            _ => {
+                bar.finish_and_clear();
+                return Ok(job);
+            }
+        }
+    }
+}
+
+/// Writes an answer as it comes.
+pub async fn copy(answer: reqwest::Response, out: &mut impl std::io::Write) -> Result<()> {
+    use futures_util::StreamExt;
+    let mut parts = answer.bytes_stream();
+    while let Some(part) = parts.next().await {
+        let part = part.context("the answer broke off")?;
+        out.write_all(&part).context("cannot write what came")?;
+    }
+    out.flush().context("cannot write what came")
+}
+
+async fn base(client: &Client, instance: &str) -> Result<String> {
+    let guid = client.find_guid(instance).await?;
+    Ok(format!("/management/v4/{guid}/jobs"))
+}
+
+async fn list(client: &Client, base: &str, state: Option<&str>) -> Result<Vec<Value>> {
+    let mut jobs = Vec::new();
+    let mut after = String::new();
+    loop {
+        let query = [
+            ("state", state.unwrap_or("")),
+            ("after", after.as_str()),
+            ("count", "200"),
+        ];
+        let mut page = client.get(base, &query).await?;
+        if let Some(rows) = page["jobs"].as_array_mut() {
+            jobs.append(rows);
+        }
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => return Ok(jobs),
+        }
+    }
+}
+
+async fn ask(id: &str, at: At, what: &str, words: &str) -> Result<()> {
+    let (client, output) = at.connection.open().await?;
+    let base = base(&client, &at.instance).await?;
+    let job = client
+        .post(&format!("{base}/{id}/{what}"), &json!({}))
+        .await?;
+    output.done(words, &job)
+}
