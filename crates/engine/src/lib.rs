@@ -9,6 +9,7 @@ pub mod application;
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod mail;
 pub mod moving;
 pub mod platform;
 pub mod profile;
@@ -25,7 +26,12 @@ use vestibule_store::Store;
 pub use error::{Error, Kind, Result};
 pub use vestibule_store::Page;
 
-use crate::{platform::permission::PlatformCache, runtime::Throttle, tenant::TenantCache};
+use crate::{
+    mail::{Mailer, Post},
+    platform::permission::PlatformCache,
+    runtime::Throttle,
+    tenant::TenantCache,
+};
 
 /// What the engine is told by the program that starts it.
 #[derive(Debug, Clone)]
@@ -54,6 +60,7 @@ struct Parts {
     tenants: TenantCache,
     platform: PlatformCache,
     throttle: Throttle,
+    post: Arc<Post>,
 }
 
 /// What [`Engine::new`] needs.
@@ -70,6 +77,8 @@ pub struct Ingredients {
     pub random: Box<dyn Random>,
     /// Password hashing.
     pub hashers: HasherPool,
+    /// How mail leaves the process.
+    pub mailer: Box<dyn Mailer>,
 }
 
 impl Engine {
@@ -86,6 +95,7 @@ impl Engine {
                 tenants: TenantCache::new(),
                 platform: PlatformCache::new(),
                 throttle: Throttle::new(),
+                post: Post::new(ingredients.mailer),
             }),
         }
     }
@@ -137,6 +147,10 @@ impl Engine {
 
     pub(crate) fn platform_cache(&self) -> &PlatformCache {
         &self.parts.platform
+    }
+
+    pub(crate) fn post(&self) -> &Arc<Post> {
+        &self.parts.post
     }
 
     /// Finishes what was accepted and closes the database.

@@ -1,6 +1,12 @@
 //! `vestibule serve`: opens everything, tells the newcomer what is where, serves, and stops cleanly.
 
-use std::{fs, io::Write, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -16,12 +22,15 @@ use vestibule_store::{DbOptions, Store};
 use vestibule_web::{App, Limits, router};
 
 use crate::{
+    mail,
     options::{LogFormat, Options, ServeArguments},
     system::SystemClock,
 };
 
 /// How long requests may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long after SIGTERM mails may still leave.
+const LAST_MAIL: Duration = Duration::from_secs(9);
 
 /// Runs the service until SIGTERM or SIGINT.
 pub fn run(arguments: ServeArguments) -> Result<()> {
@@ -95,11 +104,15 @@ async fn serve(options: Options) -> Result<()> {
     let server = tokio::spawn(server.into_future());
     signals.wait().await;
     tracing::info!("stopping");
+    let stopped = Instant::now();
     stop.send_replace(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
     workers.await.context("a worker failed")?;
+    engine
+        .drain_mail(LAST_MAIL.saturating_sub(stopped.elapsed()))
+        .await;
     engine.close().await;
     Ok(())
 }
@@ -134,6 +147,7 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
         clock: Box::new(SystemClock),
         random: Box::new(random),
         hashers: HasherPool::new(cores, cores * 64),
+        mailer: mail::mailer(options, url)?,
     }))
 }
 
