@@ -46,6 +46,7 @@ export async function startMock({ host = "127.0.0.1", port = 0 } = {}) {
     refresh: new Set(),
     instances: new Map(),
     reclamations: new Map(),
+    outbox: mails(),
   };
   const server = createServer((request, response) => {
     answer(state, request).then(
@@ -180,6 +181,27 @@ function newInstance(state, name, region) {
   return made;
 }
 
+/** What the service might have written, newest first. */
+function mails() {
+  const of = (count, subject, text, html) => ({
+    id: `20261124T2100${String(count).padStart(2, "0")}000Z-${String(count).padStart(6, "0")}-00000000deadbeef`,
+    to: "ada@example.com",
+    subject,
+    date: `2026-11-24T21:00:${String(count).padStart(2, "0")}.000Z`,
+    text,
+    html,
+  });
+  return [
+    of(
+      2,
+      "Export of directory users is done: Shop",
+      "Export of directory users is done.\n\nWritten: 3\n",
+      "<p>…",
+    ),
+    of(1, "Import of profiles has failed: Shop", "Import of profiles has failed.\n", null),
+  ];
+}
+
 function defaults(url, guid) {
   return {
     "idps/cloud_directory": {
@@ -284,6 +306,28 @@ const ROUTES = [
       const { about } = instance(state, found.resource_instance_id);
       if (action === "reclaim") state.instances.delete(about.guid);
       else Object.assign(about, { state: "active", deleted_at: null });
+      return { body: found };
+    },
+  ],
+
+  // Outbox
+  [
+    "GET",
+    /^\/v1\/outbox$/,
+    ({ state }) => ({
+      body: {
+        delivery: "outbox",
+        next_url: null,
+        messages: state.outbox.map(({ id, to, subject, date }) => ({ id, to, subject, date })),
+      },
+    }),
+  ],
+  [
+    "GET",
+    /^\/v1\/outbox\/([^/]+)$/,
+    ({ state }, id) => {
+      const found = state.outbox.find((one) => one.id === id);
+      if (!found) throw iam(404, "There is no such mail in the outbox.");
       return { body: found };
     },
   ],

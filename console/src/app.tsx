@@ -24,6 +24,8 @@ const Profiles = lazy(() => import("./pages/instance/profiles"));
 const ProfilePage = lazy(() => import("./pages/instance/profile"));
 const ExportUsers = lazy(() => import("./pages/instance/export-users"));
 const ImportUsers = lazy(() => import("./pages/instance/import-users"));
+const Outbox = lazy(() => import("./pages/outbox"));
+const OutboxMailPage = lazy(() => import("./pages/outbox-mail"));
 const NotFound = lazy(() => import("./pages/not-found"));
 
 /** The whole console: the sign-in page until there is a session, the routes after. */
@@ -57,6 +59,8 @@ export function App() {
             <Route path="users/profiles/import" element={paged(<ImportUsers kind="profiles" />)} />
             <Route path="users/profiles/:userId" element={paged(<ProfilePage />)} />
           </Route>
+          <Route path="outbox" element={paged(<Outbox />)} />
+          <Route path="outbox/:mailId" element={paged(<OutboxMailPage />)} />
           <Route path="*" element={paged(<NotFound />)} />
         </Route>
       </Routes>

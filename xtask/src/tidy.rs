@@ -21,6 +21,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store", "bench"]),
     ("tokio-postgres", &["store", "bench"]),
     ("deadpool-postgres", &["store"]),
+    ("lettre", &["engine"]),
     ("aws-lc-rs", &["crypto", "bench"]),
 ];
 

@@ -55,6 +55,9 @@ export function Frame() {
               <span className="v-brand">Vestibule</span>
             </Link>
             <HeaderGlobalBar>
+              <NavLink className="v-header-link" to="/outbox">
+                Outbox
+              </NavLink>
               <HeaderGlobalAction
                 aria-label="Sign out"
                 tooltipAlignment="end"

@@ -10,6 +10,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod job;
+pub mod mail;
 pub mod moving;
 pub mod platform;
 pub mod profile;
@@ -30,7 +31,12 @@ use vestibule_store::Store;
 pub use error::{Error, Kind, Result};
 pub use vestibule_store::Page;
 
-use crate::{platform::permission::PlatformCache, runtime::Throttle, tenant::TenantCache};
+use crate::{
+    mail::{Mailer, Post},
+    platform::permission::PlatformCache,
+    runtime::Throttle,
+    tenant::TenantCache,
+};
 
 /// What the engine is told by the program that starts it.
 #[derive(Debug, Clone)]
@@ -62,6 +68,7 @@ struct Parts {
     node: String,
     stopping: AtomicBool,
     exports: Arc<Semaphore>,
+    post: Arc<Post>,
 }
 
 /// What [`Engine::new`] needs.
@@ -78,6 +85,8 @@ pub struct Ingredients {
     pub random: Box<dyn Random>,
     /// Password hashing.
     pub hashers: HasherPool,
+    /// How mail leaves the process.
+    pub mailer: Box<dyn Mailer>,
 }
 
 impl Engine {
@@ -98,6 +107,7 @@ impl Engine {
                 node,
                 stopping: AtomicBool::new(false),
                 exports: Arc::new(Semaphore::new(moving::MOST_EXPORTS)),
+                post: Post::new(ingredients.mailer),
             }),
         }
     }
@@ -167,6 +177,10 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.parts.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn post(&self) -> &Arc<Post> {
+        &self.parts.post
     }
 
     /// Finishes what was accepted and closes the database.

@@ -4,6 +4,7 @@ pub mod account;
 pub mod apikeys;
 pub mod credentials;
 pub mod instances;
+pub mod outbox;
 pub mod permission;
 pub mod policies;
 pub mod reclaim;

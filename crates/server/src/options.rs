@@ -2,9 +2,10 @@
 
 use std::{fmt, fs, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use vestibule_engine::mail::{Sender, SmtpServer};
 
 /// What can be said on the command line and in the environment; every option can also stand in the configuration file under the
 /// same name with underscores.
@@ -59,6 +60,17 @@ pub struct ServeArguments {
     /// Days a deleted instance rests before it is destroyed [default: 7]
     #[arg(long, env = "VESTIBULE_RETENTION_DAYS", value_name = "DAYS")]
     retention_days: Option<u32>,
+    /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
+    #[arg(
+        long,
+        env = "VESTIBULE_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    smtp_url: Option<String>,
+    /// Who mails are from [default: Vestibule <no-reply@…> at the host of --public-url, or at localhost]
+    #[arg(long, env = "VESTIBULE_MAIL_FROM", value_name = "MAILBOX")]
+    mail_from: Option<String>,
 }
 
 /// How log lines look.
@@ -86,6 +98,8 @@ struct File {
     max_body: Option<usize>,
     max_import_body: Option<usize>,
     retention_days: Option<u32>,
+    smtp_url: Option<String>,
+    mail_from: Option<String>,
 }
 
 /// Options after everything was put together.
@@ -114,6 +128,10 @@ pub struct Options {
     pub max_import_body: usize,
     /// Days a deleted instance rests.
     pub retention_days: u32,
+    /// Mail server, if there is one.
+    pub smtp_server: Option<SmtpServer>,
+    /// Who mails are from, if it was said.
+    pub mail_from: Option<Sender>,
 }
 
 impl fmt::Debug for Options {
@@ -134,8 +152,13 @@ impl ServeArguments {
             Some(path) => {
                 let text = fs::read_to_string(path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
-                toml::from_str(&text)
-                    .with_context(|| format!("{} is not a valid configuration", path.display()))?
+                toml::from_str(&text).map_err(|error| {
+                    anyhow!(
+                        "{} is not a valid configuration: {}",
+                        path.display(),
+                        without_source(&error, &text)
+                    )
+                })?
             }
             None => File::default(),
         };
@@ -179,6 +202,16 @@ impl ServeArguments {
                 .or(file.max_import_body)
                 .unwrap_or(64 << 20),
             retention_days: self.retention_days.or(file.retention_days).unwrap_or(7),
+            smtp_server: self
+                .smtp_url
+                .or(file.smtp_url)
+                .map(|url| SmtpServer::parse(&url).context("--smtp-url cannot be used"))
+                .transpose()?,
+            mail_from: self
+                .mail_from
+                .or(file.mail_from)
+                .map(|text| Sender::parse(&text).context("--mail-from cannot be used"))
+                .transpose()?,
             data_dir,
         };
         if !options.database_url.starts_with("sqlite:")
@@ -188,6 +221,18 @@ impl ServeArguments {
             bail!("--database-url must start with sqlite: or postgres://");
         }
         Ok(options)
+    }
+}
+
+/// What is wrong with the file and where. The parser's own words would show the line, which may hold a password.
+fn without_source(error: &toml::de::Error, text: &str) -> String {
+    let line = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .map(|before| before.matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -211,6 +256,45 @@ fn public_url(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with_file(text: &str) -> Result<Options> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vestibule.toml");
+        fs::write(&path, text).unwrap();
+        let arguments = ServeArguments {
+            config: Some(path),
+            ..ServeArguments::default()
+        };
+        arguments.resolve()
+    }
+
+    #[test]
+    fn the_mail_server_can_stand_in_the_file_and_its_password_is_never_shown() {
+        let file = "smtp_url = \"smtps://u:s3cret@mail.example.com\"\nmail_from = \"ID <id@example.com>\"\n";
+        let options = with_file(file).unwrap();
+        let shown = format!("{options:?} {:?}", options.smtp_server);
+        assert!(
+            shown.contains("mail.example.com") && !shown.contains("s3cret"),
+            "{shown}"
+        );
+        assert!(options.mail_from.is_some());
+        for bad in [
+            "smtp_url = \"smtp://u:s3cret@mail.example.com/x\"",
+            "smtp_url = \"smtp://u:s3cret@mail.example.com",
+            "smtp_url = s3cret",
+            "smtp_url = [\"s3cret\"]",
+            "smtp-url = \"s3cret\"",
+            "mail_from = \"s3cret\"",
+        ] {
+            let words = format!("{:#} {0:?}", with_file(bad).unwrap_err());
+            assert!(!words.contains("s3cret"), "{words}");
+        }
+        let second = with_file("region = \"x\"\nnonsense = 1\n").unwrap_err();
+        assert!(
+            second.to_string().contains("line 2: unknown field"),
+            "{second}"
+        );
+    }
 
     #[test]
     fn public_urls_have_no_path() {

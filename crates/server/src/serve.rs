@@ -1,6 +1,12 @@
 //! `vestibule serve`: opens everything, tells the newcomer what is where, serves, and stops cleanly.
 
-use std::{fs, io::Write, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -16,6 +22,7 @@ use vestibule_store::{DbOptions, Store};
 use vestibule_web::{App, Limits, router};
 
 use crate::{
+    mail,
     options::{LogFormat, Options, ServeArguments},
     system::SystemClock,
 };
@@ -24,6 +31,8 @@ use crate::{
 const JOBS: usize = 2;
 /// How long requests may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long after SIGTERM mails may still leave.
+const LAST_MAIL: Duration = Duration::from_secs(9);
 
 /// Runs the service until SIGTERM or SIGINT.
 pub fn run(arguments: ServeArguments) -> Result<()> {
@@ -105,16 +114,21 @@ async fn serve(options: Options) -> Result<()> {
     signals.wait().await;
     tracing::info!("stopping");
     engine.stop_jobs();
+    let stopped = Instant::now();
     stop.send_replace(true);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
     workers.await.context("a worker failed")?;
     for job in jobs {
-        if tokio::time::timeout(DRAIN, job).await.is_err() {
+        let left = LAST_MAIL.saturating_sub(stopped.elapsed());
+        if tokio::time::timeout(left, job).await.is_err() {
             tracing::warn!("a job did not come to rest in time; its last checkpoint holds");
         }
     }
+    engine
+        .drain_mail(LAST_MAIL.saturating_sub(stopped.elapsed()))
+        .await;
     engine.close().await;
     Ok(())
 }
@@ -149,6 +163,7 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
         clock: Box::new(SystemClock),
         random: Box::new(random),
         hashers: HasherPool::new(cores, cores * 64),
+        mailer: mail::mailer(options, url)?,
     }))
 }
 

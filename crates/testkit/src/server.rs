@@ -13,7 +13,7 @@ use vestibule_crypto::{
     random::{Random, SeededRandom},
     seal::MasterKey,
 };
-use vestibule_engine::{Engine, Ingredients, Settings};
+use vestibule_engine::{Engine, Ingredients, Settings, mail::Mailer};
 use vestibule_model::{
     privilege::ServiceRole,
     time::{Clock, Timestamp},
@@ -21,7 +21,7 @@ use vestibule_model::{
 use vestibule_store::{DbOptions, Store};
 use vestibule_web::{App, Limits, router};
 
-use crate::{postgres, request::TestRequest};
+use crate::{mail::SentMail, postgres, request::TestRequest};
 
 /// API key of the first administrator of every test server.
 pub const ADMIN_KEY: &str = "test-administrator-key-0123456789abcdef";
@@ -56,24 +56,42 @@ pub struct TestServer {
     pub clock: TestClock,
     /// Where it keeps its database.
     pub database_url: String,
+    /// The mails it sent, unless it was given another mailer. They leave beside the request: `engine.settle_mail()` first.
+    pub sent: SentMail,
     _folder: TempDir,
 }
 
 impl TestServer {
     /// On a fresh SQLite file.
     pub async fn sqlite() -> Self {
+        let sent = SentMail::default();
+        Self::start_on_sqlite(Box::new(sent.clone()), sent).await
+    }
+
+    /// On a fresh SQLite file, with a mailer of the test's own.
+    pub async fn with_mailer(mailer: Box<dyn Mailer>) -> Self {
+        Self::start_on_sqlite(mailer, SentMail::default()).await
+    }
+
+    async fn start_on_sqlite(mailer: Box<dyn Mailer>, sent: SentMail) -> Self {
         let folder = TempDir::new().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self::start(url, folder, Limits::default()).await
+        Self::start(url, folder, (mailer, sent)).await
     }
 
     /// On a fresh PostgreSQL database; `None` when this run leaves PostgreSQL out on purpose.
     pub async fn postgres() -> Option<Self> {
         let url = postgres::test_database_url()?;
-        Some(Self::start(url, TempDir::new().expect("a folder"), Limits::default()).await)
+        let sent = SentMail::default();
+        let mail: (Box<dyn Mailer>, SentMail) = (Box::new(sent.clone()), sent);
+        Some(Self::start(url, TempDir::new().expect("a folder"), mail).await)
     }
 
-    async fn start(url: String, folder: TempDir, limits: Limits) -> Self {
+    async fn start(
+        url: String,
+        folder: TempDir,
+        (mailer, sent): (Box<dyn Mailer>, SentMail),
+    ) -> Self {
         // 2026-11-23, so that tokens look as they do today.
         let clock = TestClock(Arc::new(AtomicI64::new(1_795_467_480_000)));
         let random = SeededRandom::new(7);
@@ -99,16 +117,18 @@ impl TestServer {
             clock: Box::new(clock.clone()),
             random: Box::new(random),
             hashers: HasherPool::new(2, 64),
+            mailer,
         });
         engine
             .bootstrap(Some(String::from(ADMIN_KEY)))
             .await
             .expect("an account");
         Self {
-            router: router(App::new(engine.clone(), limits)),
+            router: router(App::new(engine.clone(), Limits::default())),
             engine,
             clock,
             database_url: url,
+            sent,
             _folder: folder,
         }
     }

@@ -3,6 +3,7 @@
 mod apikeys;
 mod credentials;
 mod instances;
+mod outbox;
 mod paging;
 mod policies;
 mod policies_v2;
@@ -22,5 +23,6 @@ pub fn routes() -> Vec<Route> {
     routes.extend(serviceids::routes());
     routes.extend(policies::routes());
     routes.extend(policies_v2::routes());
+    routes.extend(outbox::routes());
     routes
 }

@@ -7,5 +7,6 @@
 )]
 
 mod crash;
+mod mail;
 mod process;
 mod start;

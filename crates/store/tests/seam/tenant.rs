@@ -5,8 +5,9 @@ use vestibule_model::{
     application::{Application, ApplicationType},
     attributes::Attributes,
     directory::{DirectoryUser, LoginField, UserCard, UserStatus},
-    id::{ClientId, DirectoryUserId, GrantId, ProfileId, RoleId, TenantId},
+    id::{ClientId, DirectoryUserId, GrantId, JobId, ProfileId, RoleId, TenantId},
     instance::{Instance, InstanceState},
+    job::{Job, JobCounts, JobFeed, JobKind, JobLease, JobState, JobWish},
     object::RawObject,
     profile::{Identity, Profile, ProfileKind},
     role::{Role, RoleAccess},
@@ -15,6 +16,8 @@ use vestibule_model::{
 use vestibule_store::{
     Db, DbOptions, Error, Page, Result, Store, Value,
     directory::StoredUser,
+    job::{JobEnd, JobFile, JobLines, JobStep},
+    people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
     profile::ProfileSearch,
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
@@ -37,6 +40,7 @@ struct Ids {
     user: DirectoryUserId,
     profile: ProfileId,
     grant: GrantId,
+    job: JobId,
 }
 
 const fn ids() -> Ids {
@@ -47,6 +51,7 @@ const fn ids() -> Ids {
         user: DirectoryUserId::from_uuid(uuid),
         profile: ProfileId::from_uuid(uuid),
         grant: GrantId::from_uuid(uuid),
+        job: JobId::from_uuid(uuid),
     }
 }
 
@@ -114,6 +119,34 @@ fn identity() -> Result<Identity> {
     Identity::parse(body).map_err(bad)
 }
 
+fn job() -> Job {
+    Job {
+        id: ids().job,
+        kind: JobKind::DirectoryExport,
+        state: JobState::Queued,
+        feed: JobFeed::Instance,
+        ready: true,
+        wish: None,
+        options: String::from("{}"),
+        total: None,
+        counts: JobCounts::default(),
+        bytes: 0,
+        progress: String::from("{}"),
+        error: None,
+        warnings: vec![],
+        digest: None,
+        created_by: String::new(),
+        node: None,
+        epoch: 0,
+        lease_until: NOW,
+        busy_ms: 0,
+        created_at: NOW,
+        started_at: None,
+        ended_at: None,
+        expires_at: None,
+    }
+}
+
 fn grant() -> Grant {
     Grant {
         id: ids().grant,
@@ -158,10 +191,13 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.update_application_scopes(ids().client, &[String::from("read")])?;
     t.insert_role(&role(), NOW)?;
     t.update_application_roles(ids().client, &[ids().role])?;
-    t.insert_directory_users(&[user()?])?;
+    t.insert_directory_user(&user()?)?;
     t.insert_profile(&profile(ProfileKind::Future)?)?;
     t.insert_identity(ids().profile, 0, &identity()?)?;
     t.update_user_roles(ids().profile, &[ids().role])?;
+    t.insert_job(&job(), Some(b"sealed"))?;
+    t.insert_job_lines(ids().job, JobLines::Report, 0, "{}\n")?;
+    t.insert_job_part(ids().job, JobFile::Out, 0, vec![1])?;
     t.insert_grant(&grant())?;
     t.insert_auth_code("code", &code(), NOW)?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
@@ -216,7 +252,23 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         t.list_known_profile_ids(&[ids().profile.to_string()])?
             .is_empty()
     );
-    assert!(t.find_newest_profile_time()?.is_none());
+    assert!(t.list_known_user_ids(&[ids().user.to_string()])?.is_empty());
+    assert!(t.scan_directory_users("", 10)?.is_empty());
+    for which in [ProfileScan::Federated, ProfileScan::WithoutDirectoryUser] {
+        assert!(t.scan_profiles(which, "", 10)?.is_empty());
+    }
+    let mut row = ProfileRow {
+        id: ids().profile.to_string(),
+        ..ProfileRow::default()
+    };
+    t.add_identities_of([&mut row].into_iter())?;
+    assert!(row.identities.is_empty());
+    assert!(t.find_job(ids().job)?.is_none());
+    assert!(t.find_job_secret(ids().job)?.is_none());
+    assert!(t.list_jobs(None, None, Some(ids().job), 10)?.is_empty());
+    assert_eq!(t.count_live_jobs()?, 0);
+    assert!(t.find_job_lines(ids().job, JobLines::Report, -1)?.is_none());
+    assert!(t.find_job_part(ids().job, JobFile::Out, 0)?.is_none());
     assert!(t.list_user_roles(ids().profile)?.is_empty());
     assert!(t.list_roles_of(&[ids().profile])?.is_empty());
     assert!(t.find_profile_by_identity("google", "g-1")?.is_none());
@@ -264,6 +316,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.redeem_auth_code("code", later)?, Redeemed::Unknown);
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
+    change_jobs(t, later)?;
     t.lock_people()?;
     t.lock_directory_user(ids().user)?;
     t.lock_profile(ids().profile)?;
@@ -275,7 +328,16 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         },
         |t: &mut Tenant<'_, '_>| t.update_application_roles(ids().client, &[ids().role]),
         |t: &mut Tenant<'_, '_>| t.update_user_roles(ids().profile, &[ids().role]),
-        |t: &mut Tenant<'_, '_>| t.insert_user_roles(&[(ids().profile, ids().role)]),
+        |t: &mut Tenant<'_, '_>| {
+            let own = PersonRows::new(t.id(), None, Some((&profile(ProfileKind::Known)?, &[])));
+            t.insert_people(&[(&own, vec![ids().role])])
+        },
+        |t: &mut Tenant<'_, '_>| {
+            let rows = PersonRows::new(tenant(1), None, Some((&profile(ProfileKind::Known)?, &[])));
+            t.insert_people(&[(&rows, vec![])])
+        },
+        |t: &mut Tenant<'_, '_>| t.insert_job_lines(ids().job, JobLines::Report, 9, "stolen"),
+        |t: &mut Tenant<'_, '_>| t.insert_job_part(ids().job, JobFile::Out, 9, vec![9]),
         |t: &mut Tenant<'_, '_>| t.insert_identities(&[(ids().profile, 0, &identity()?)]),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
@@ -286,10 +348,34 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     }
     // Rows of its own with the same ids stand beside A's.
     t.insert_application(&application(), None)?;
-    t.insert_profiles(&[profile(ProfileKind::Known)?])?;
+    t.insert_profile(&profile(ProfileKind::Known)?)?;
+    assert!(t.insert_job(&job(), None)?);
+    assert!(t.delete_job(ids().job)?);
     assert!(t.delete_application(ids().client)?);
     while t.delete_some_rows(1)? {}
     t.touch(later).map(|_| ())
+}
+
+fn change_jobs(t: &mut Tenant<'_, '_>, later: Timestamp) -> Result<()> {
+    let job = ids().job;
+    let lease = JobLease { id: job, epoch: 0 };
+    let end = JobEnd {
+        state: JobState::Failed,
+        error: None,
+        warnings: vec![],
+        digest: None,
+        at: later,
+        expires_at: None,
+    };
+    assert!(t.take_job(job, "node", later, later)?.is_none());
+    assert!(t.checkpoint_job(lease, &JobStep::default())?.is_none());
+    assert!(!t.end_job(lease, &end)?);
+    assert!(!t.begin_job(job, "{}", None)?);
+    assert!(!t.wish_job(job, JobWish::Cancel, later)?);
+    assert!(!t.settle_job(job, JobState::Cancelled, false, later, None)?);
+    assert_eq!(t.delete_some_job_parts(job, JobFile::Out, 0)?, 0);
+    assert!(!t.delete_job(job)?);
+    Ok(())
 }
 
 /// Every row of an instance, its own included.
@@ -393,6 +479,8 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/identity.rs"),
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
+        include_str!("../../src/job.rs"),
+        include_str!("../../src/people.rs"),
     ];
     let here = include_str!("tenant.rs");
     for source in sources {

@@ -86,6 +86,8 @@ on_each_engine! {
             ("get", "/v1/apikeys?scope=account", 403),
             ("post", "/v1/serviceids", 403),
             ("get", "/v2/resource_keys", 403),
+            ("get", "/v1/outbox", 403),
+            ("get", "/v1/outbox/20261123T205800000Z-000000-0000000000000000", 403),
         ] {
             let body = json!({
                 "name": "x", "type": "access", "description": "",

@@ -10,3 +10,5 @@ mod lifecycle;
 mod management;
 #[cfg(test)]
 mod oauth;
+#[cfg(test)]
+mod outbox;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule_testkit::on_each_engine;
 
-use super::{SECRET, import, lines, ndjson, record, with_roles, work};
+use super::{SECRET, export, import, lines, ndjson, record, report, with_roles, work};
 use crate::instance::{Instance, refused};
 
 /// Makes a bundle; its bytes and its job.
@@ -106,7 +106,7 @@ on_each_engine! {
         let (file, _) = bundle(&source).await;
         let job = unpack(&target, "", SECRET, file).await;
         assert_eq!((&job["counts"]["added"], &job["counts"]["failed"]), (&json!(1102), &json!(1)), "{job}");
-        let codes: Vec<String> = super::report(&target, &job).await.into_iter().map(|(_, _, code)| code).collect();
+        let codes: Vec<String> = report(&target, &job).await.into_iter().map(|(_, _, code)| code).collect();
         assert_eq!(codes, ["id_taken"]);
     }
 
@@ -129,6 +129,6 @@ on_each_engine! {
         refused(empty, 400, "INVALID_REQUEST");
         let odd = target.request("post", "bundle/import?ids=odd").header("X-Vestibule-Encryption-Secret", SECRET).body("x").send().await;
         refused(odd, 400, "INVALID_REQUEST");
-        assert_eq!(super::export(&target, "").await.0.len(), 0);
+        assert_eq!(export(&target, "").await.0.len(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule_testkit::on_each_engine;
 
-use super::{JOB, export, import, ndjson, record, report, with_roles};
+use super::{JOB, SECRET, export, import, lines, ndjson, record, report, with_roles};
 use crate::instance::{Instance, refused};
 
 on_each_engine! {
@@ -53,7 +53,7 @@ on_each_engine! {
         let half = text.as_bytes()[..text.len() / 2].to_vec();
         let job = broken
             .request("post", &path)
-            .header("X-Vestibule-Encryption-Secret", super::SECRET)
+            .header("X-Vestibule-Encryption-Secret", SECRET)
             .broken_body(half)
             .send()
             .await
@@ -178,7 +178,7 @@ on_each_engine! {
         for encoding in ["gzip", "zstd"] {
             let answer = at
                 .request("get", "cloud_directory/export/stream")
-                .header("X-Vestibule-Encryption-Secret", super::SECRET)
+                .header("X-Vestibule-Encryption-Secret", SECRET)
                 .header("Accept-Encoding", encoding)
                 .send()
                 .await
@@ -187,7 +187,7 @@ on_each_engine! {
             let target = with_roles(&server, encoding).await;
             let job = target
                 .request("post", "cloud_directory/import/stream")
-                .header("X-Vestibule-Encryption-Secret", super::SECRET)
+                .header("X-Vestibule-Encryption-Secret", SECRET)
                 .header("Content-Encoding", encoding)
                 .body(answer.body)
                 .send()
@@ -211,14 +211,14 @@ on_each_engine! {
         let job = source.request("post", "users/import/stream").body(whole.to_string()).send().await.expect(200).json();
         assert_eq!(job["counts"]["added"], 1300, "{job}");
         let out = source.request("get", "users/export/stream").send().await.expect(200).text();
-        let mut exported = super::lines(&out);
+        let mut exported = lines(&out);
         exported.sort_by_key(|user| user["id"].to_string());
         assert_eq!(exported, users);
         let job = target.request("post", "users/import/stream").body(out).send().await.expect(200).json();
         assert_eq!(job["counts"]["added"], 1300, "{job}");
         let again = target.request("get", "users/export/stream?summary=true").send().await.expect(200).text();
         let first = source.request("get", "users/export/stream?summary=true").send().await.expect(200).text();
-        let digest = |text: &str| super::lines(text).pop().unwrap()["summary"]["digest"].clone();
+        let digest = |text: &str| lines(text).pop().unwrap()["summary"]["digest"].clone();
         assert_eq!(digest(&again), digest(&first));
     }
 
