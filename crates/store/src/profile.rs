@@ -79,6 +79,19 @@ impl Tenant<'_, '_> {
         .collect()
     }
 
+    /// When the newest profile was made.
+    pub fn find_newest_profile_time(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self
+            .conn
+            .query_opt(
+                "SELECT created_at FROM profiles WHERE tenant = $1 ORDER BY created_at DESC, id DESC LIMIT 1",
+                &[Value::from(self.key())],
+            )?
+            .map(|row| row.int(0))
+            .transpose()?
+            .map(Timestamp::from_millis))
+    }
+
     /// Adds a profile without identities and roles.
     pub fn insert_profile(&mut self, profile: &Profile) -> Result<()> {
         let rows = PersonRows::new(self.id(), None, Some((profile, &[])));

@@ -72,6 +72,10 @@ enum Read {
 
 /// Goes on with an import from where it stands.
 pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Body) -> Ended {
+    let next_at = match run.engine.behind_everybody(run.tenant).await {
+        Ok(at) => at,
+        Err(error) => return Ended::Error(error),
+    };
     let codec = Arc::new(codec);
     let (batches, waiting) = mpsc::channel(AHEAD);
     let reading = tokio::spawn(read(
@@ -82,7 +86,7 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Bo
             batches,
             done: run.done,
             from: manner.from,
-            next_at: run.engine.now(),
+            next_at,
         },
         body,
     ));

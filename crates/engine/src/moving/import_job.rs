@@ -158,11 +158,13 @@ impl Engine {
             from: request.from,
         };
         let ended = import(&mut run, codec, manner, body).await;
-        let nothing_done = run.done == 0;
         self.settle(&run, ended).await?;
         let job = self.get_job(manager, id).await?;
+        let counts = &job.counts;
         match &job.error {
-            Some(error) if nothing_done => Err(refusal(error)),
+            Some(error) if counts.added + counts.updated + counts.skipped == 0 => {
+                Err(refusal(error))
+            }
             _ => Ok(job),
         }
     }

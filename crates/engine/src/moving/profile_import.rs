@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use vestibule_model::time::Timestamp;
+use vestibule_model::{id::TenantId, time::Timestamp};
 
 use super::{
-    CHUNK, Failure, ImportReport, OnConflict, Record, Refusal, TRIES, aside, log,
+    CHUNK, Failure, ImportReport, OnConflict, Record, Refusal, TRIES, after, aside, log,
     profile_apply::{Placed, apply, key, refused},
     profile_record::ProfileRecord,
     unreached,
@@ -26,7 +26,7 @@ impl Engine {
             ..ImportReport::default()
         };
         let mut rest = read.into_iter();
-        let mut next = self.now();
+        let mut next = self.behind_everybody(manager.tenant()).await?;
         loop {
             let chunk: Vec<_> = rest.by_ref().take(CHUNK).collect();
             if chunk.is_empty() {
@@ -54,6 +54,18 @@ impl Engine {
         }
         report.failures.sort_by_key(|failure| failure.index);
         Ok(report)
+    }
+
+    /// A moment behind those at which profiles were made: exports are ordered by them, and users shall leave in the order in which they
+    /// came.
+    pub(super) async fn behind_everybody(&self, tenant: TenantId) -> Result<Timestamp> {
+        let newest = self
+            .store()
+            .read(tenant, |t| {
+                Ok::<_, crate::Error>(t.find_newest_profile_time()?)
+            })
+            .await?;
+        Ok(newest.map_or(self.now(), |newest| self.now().max(after(newest))))
     }
 
     async fn import_chunk(

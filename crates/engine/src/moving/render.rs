@@ -1,11 +1,11 @@
 //! Records of exports as text, made from stored rows without reading their JSON again: it was checked when it was written.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use vestibule_crypto::{
     content_digest::ContentDigest, envelope::ExportKey, password::PasswordHash, random::Random,
 };
-use vestibule_model::time::Timestamp;
+use vestibule_model::{object::RawObject, time::Timestamp};
 use vestibule_store::people::{DirectoryRow, ProfileRow};
 
 use crate::{Error, Result, directory::SCHEMA};
@@ -56,14 +56,18 @@ pub(super) fn directory_record(
     seal: &Seal<'_>,
 ) -> Result<()> {
     out.extend_from_slice(b"{\"scimUser\":");
-    open_object(out, &row.body);
+    let body = match seal {
+        Seal::Sealed(..) => Cow::Borrowed(row.body.as_str()),
+        Seal::Content => without_usual_schemas(&row.body)?,
+    };
+    open_object(out, &body);
     member(out, "active", if row.active { "true" } else { "false" });
     string(out, "status", &row.status);
     if let Some(until) = row.locked_until {
         member(out, "lockedUntil", &until.to_string());
     }
     // A member of this name deeper down costs a closer look, which is rare.
-    if !row.body.contains("\"schemas\":") || !has_member(&row.body, "schemas")? {
+    if !body.contains("\"schemas\":") || !has_member(&body, "schemas")? {
         member(out, "schemas", &format!("[\"{SCHEMA}\"]"));
     }
     let time = |millis: i64| Timestamp::from_millis(millis).rfc3339();
@@ -227,7 +231,24 @@ fn roles(out: &mut Vec<u8>, names: &RoleTexts, ids: &[String]) {
     out.push(b']');
 }
 
+/// Where a user has been exported and imported the schemas stand among its other members, and say what they say without standing there.
+fn without_usual_schemas(body: &str) -> Result<Cow<'_, str>> {
+    let usual = format!("[\"{SCHEMA}\"]");
+    if !body.contains("\"schemas\":") {
+        return Ok(Cow::Borrowed(body));
+    }
+    let mut object = RawObject::parse(body).map_err(Error::internal)?;
+    if object
+        .get("schemas")
+        .is_none_or(|schemas| schemas.get() != usual)
+    {
+        return Ok(Cow::Borrowed(body));
+    }
+    object.remove("schemas");
+    Ok(Cow::Owned(object.to_text()))
+}
+
 fn has_member(object: &str, name: &str) -> Result<bool> {
-    let object = vestibule_model::object::RawObject::parse(object).map_err(Error::internal)?;
+    let object = RawObject::parse(object).map_err(Error::internal)?;
     Ok(object.get(name).is_some())
 }

@@ -252,6 +252,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         t.list_known_profile_ids(&[ids().profile.to_string()])?
             .is_empty()
     );
+    assert!(t.find_newest_profile_time()?.is_none());
     assert!(t.list_known_user_ids(&[ids().user.to_string()])?.is_empty());
     assert!(t.scan_directory_users("", 10)?.is_empty());
     for which in [ProfileScan::Federated, ProfileScan::WithoutDirectoryUser] {

@@ -53,7 +53,7 @@ async fn peopled<'a>(server: &'a vestibule_testkit::TestServer, name: &str) -> I
     at.post("users/import", json!({"users": federated}))
         .await
         .expect(200);
-    at.post("users", json!({"idp": "saml", "idp-identity": "later@example.org", "profile": {"attributes": {"future": true}}})).await.expect(200);
+    at.post("users", json!({"idp": "saml", "idp-identity": "later@example.org", "profile": {"attributes": {"future": true}}})).await.expect(201);
     // A user without a profile yet.
     let body = json!({"emails": [{"value": "lone@example.org", "primary": true}], "password": "correct horse battery"});
     at.post("cloud_directory/sign_up?shouldCreateProfile=false", body)
