@@ -81,11 +81,9 @@ on_each_engine! {
         refused(source.request("get", &format!("cloud_directory/export/download?id={id}")).send().await, 404, "NOT_FOUND");
         server.clock.advance_seconds(8 * 24 * 3600);
         server.engine.tidy_jobs().await.expect("tidied");
-        refused(
-            target.request("get", &format!("cloud_directory/import/status?id={import_id}")).bearer(&server.admin_token().await).send().await,
-            404,
-            "NOT_FOUND",
-        );
+        let path = format!("/management/v4/{}/cloud_directory/import/status?id={import_id}", target.guid);
+        let token = server.admin_token().await;
+        refused(server.get(&path).bearer(&token).send().await, 404, "NOT_FOUND");
     }
 
     async fn an_export_of_nobody_is_an_empty_array(server) {
