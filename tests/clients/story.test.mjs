@@ -69,6 +69,8 @@ const notations = [
 
 const N = 1000;
 const MADE_HERE = 50;
+const CALLBACK = 'http://127.0.0.1:9/callback';
+const fixture = (name) => readFileSync(new URL(`../../crates/web/tests/http/fixtures/${name}`, import.meta.url), 'utf8');
 const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 const email = (n) => `person${n}@example.org`;
 const password = (n) => `the password of ${n}`;
@@ -81,7 +83,10 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   // Every family of configuration gets a value of its own.
   await call('PUT', manage(source, '/config/idps/facebook'), { body: { isActive: true, config: { idpId: 'fb-id', secret: 'fb-secret' } } });
   await call('PUT', manage(source, '/config/idps/google'), { body: { isActive: true, config: { idpId: 'g-id', secret: 'g-secret' } } });
+  await call('PUT', manage(source, '/config/idps/custom'), { body: { isActive: true, config: { publicKey: fixture('public-rsa-2048.pem') } } });
+  await call('PUT', manage(source, '/config/idps/saml'), { body: { isActive: true, config: { entityID: 'urn:idp', signInUrl: 'https://idp.example.org/sso', certificates: [fixture('certificate-rsa-2048.pem')], displayName: 'Staff' } } });
   await call('PUT', manage(source, '/config/tokens'), { body: { access: { expires_in: 1800 }, refresh: { enabled: true, expires_in: 86400 } } });
+  await allowRedirects(source, [CALLBACK]);
   await call('PUT', manage(source, '/config/idps/cloud_directory'), { body: { isActive: true, config: { selfServiceEnabled: true, signupEnabled: false, interactions: { identityConfirmation: { accessMode: 'RESTRICTIVE', methods: ['email'] }, welcomeEnabled: false, resetPasswordEnabled: true, resetPasswordNotificationEnable: true }, identityField: 'email' } } });
 
   // Most come with hashes of other systems, in the notations those write; the last ones are made here with a password, sign in, and
@@ -113,11 +118,18 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   const duplicate = (dryRun) => call('POST', manage(target, '/config/duplicate'), { body: { sourceTenantId: source, include: ['applications', 'roles'], dryRun } });
   const preview = await duplicate(true);
   assert.equal((await call('GET', manage(target, '/config/idps/google'))).isActive, false);
-  assert.deepEqual((await duplicate(false)).families, preview.families);
+  const done = await duplicate(false);
+  assert.deepEqual(done, preview);
   for (const family of ['idps/facebook', 'idps/google', 'idps/custom', 'idps/saml', 'idps/cloud_directory', 'tokens']) {
+    assert.equal(done.families[family], 'created', family);
     const strip = ({ redirectURL, ...rest }) => rest;
     assert.deepEqual(strip(await call('GET', manage(target, `/config/${family}`))), strip(await call('GET', manage(source, `/config/${family}`))), family);
   }
+  // Redirect URIs name addresses of the old deployment: they stay behind unless they are named.
+  assert.equal(done.families.redirect_uris, 'skipped');
+  assert.deepEqual((await call('GET', manage(target, '/config/redirect_uris'))).redirectUris, []);
+  await call('POST', manage(target, '/config/duplicate'), { body: { sourceTenantId: source, families: ['redirect_uris'] } });
+  assert.deepEqual((await call('GET', manage(target, '/config/redirect_uris'))).redirectUris, [CALLBACK]);
 
   const pages = async (guid, key) => {
     const found = [];
@@ -140,8 +152,8 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
     assert.deepEqual([got.added, got.failed], [50, 0], JSON.stringify(got.failReasons));
   }
 
-  // The target's export differs only in ids and in how the hashes are sealed.
-  const plain = (list) => list.map(({ scimUser: { originalId, meta, ...scimUser }, passwordHash, ...rest }) => ({ scimUser, ...rest }));
+  // The target's export differs only in ids and in how the hashes are sealed: not in one date, state, attribute or role.
+  const plain = (list) => list.map(({ scimUser: { originalId, ...scimUser }, passwordHash, ...rest }) => ({ scimUser, ...rest }));
   assert.deepEqual(plain(await pages(target, secret)), plain(exported));
 
   // Everybody signs in on the new side with the old password.
@@ -160,16 +172,15 @@ test('a thousand users move with passwords, roles and attributes', { timeout: 60
   assert.equal((await passwordGrant(target, newApp, email(1), password(2))).status, 400);
 
   // And through the page, in a real browser.
-  await allowRedirects(target, ['http://127.0.0.1:9/callback']);
   const chromium = await browser();
   try {
     for (const n of [0, 1, 2, 3, 4, 5, 6, N - 1]) {
       const context = await chromium.newContext();
       const page = await context.newPage();
-      await page.goto(`${url}/oauth/v4/${target}/authorization?response_type=code&client_id=${newApp.clientId}&redirect_uri=${encodeURIComponent('http://127.0.0.1:9/callback')}&scope=openid&state=s${n}`);
+      await page.goto(`${url}/oauth/v4/${target}/authorization?response_type=code&client_id=${newApp.clientId}&redirect_uri=${encodeURIComponent(CALLBACK)}&scope=openid&state=s${n}`);
       await page.fill('input[name=username]', email(n));
       await page.fill('input[name=password]', password(n));
-      const landed = page.waitForRequest((request) => request.url().startsWith('http://127.0.0.1:9/callback'));
+      const landed = page.waitForRequest((request) => request.url().startsWith(CALLBACK));
       await page.click('button[type=submit]');
       const back = new URL((await landed).url());
       assert.equal(back.searchParams.get('state'), `s${n}`);
@@ -190,9 +201,19 @@ test('known users split into two instances: nobody lost, nobody twice, anonymous
   }));
   assert.equal((await call('POST', manage(source, '/users/import'), { body: { users } })).added, 120);
   const app = await makeApplication(source, 'app');
-  await allowRedirects(source, ['http://127.0.0.1:9/callback']);
-  const anonymous = await fetch(`${url}/oauth/v4/${source}/authorization?response_type=code&idp=appid_anon&client_id=${app.clientId}&redirect_uri=${encodeURIComponent('http://127.0.0.1:9/callback')}&scope=openid&state=x`, { redirect: 'manual' });
-  assert.equal(anonymous.status, 302, await anonymous.text());
+  await allowRedirects(source, [CALLBACK]);
+  const asked = await fetch(`${url}/oauth/v4/${source}/authorization?response_type=code&idp=appid_anon&client_id=${app.clientId}&redirect_uri=${encodeURIComponent(CALLBACK)}&scope=openid&state=x`, { redirect: 'manual' });
+  assert.equal(asked.status, 302, await asked.text());
+  // Only a code that is redeemed makes an anonymous profile; an attribute shows that it is there.
+  const anonymous = await fetch(`${url}/oauth/v4/${source}/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${app.clientId}:${app.secret}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'authorization_code', redirect_uri: CALLBACK, code: new URL(asked.headers.get('location')).searchParams.get('code') }),
+  });
+  assert.equal(anonymous.status, 200);
+  const bearer = (await anonymous.json()).access_token;
+  assert.deepEqual(claims(bearer).amr, ['appid_anon']);
+  assert.deepEqual(await call('PUT', '/api/v1/attributes/country', { body: 'FR', bearer }), { country: 'FR' });
 
   const folder = mkdtempSync(join(tmpdir(), 'split-'));
   const binary = process.env.VESTIBULE_BINARY;
@@ -206,6 +227,7 @@ test('known users split into two instances: nobody lost, nobody twice, anonymous
     run('users', 'import', join(folder, 'parts', 'rest.json'), '--instance', two);
     const all = JSON.parse(readFileSync(join(folder, 'all.json')));
     assert.equal(all.totalResults, 120, 'no anonymous profile among them');
+    assert.ok(!all.users.some((user) => user.id === claims(bearer).sub));
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -220,4 +242,5 @@ test('known users split into two instances: nobody lost, nobody twice, anonymous
     const { id: __, ...before } = original.get(key(user));
     assert.deepEqual(rest, before);
   }
+  assert.deepEqual(await call('GET', '/api/v1/attributes', { bearer }), { country: 'FR' }, 'the anonymous profile is still at the source');
 });
