@@ -108,16 +108,10 @@ pub async fn run(command: DirectoryCommand) -> Result<()> {
             let secret = secret.read(Confirm::Once)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let rest = users.get(skip..).unwrap_or_default();
-            let report = moving::import(
-                &client,
-                output,
-                &guid,
-                moving::Kind::Directory(&secret),
-                rest,
-            )
-            .await?;
-            moving::tell(output, &report, skip, users.len())
+            let batch = moving::Batch { users, skip };
+            let kind = moving::Kind::Directory(&secret);
+            let report = moving::import(&client, output, &guid, kind, &batch).await?;
+            moving::tell(output, &report, &batch)
         }
     }
 }

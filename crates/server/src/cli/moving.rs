@@ -108,15 +108,24 @@ impl Report {
     }
 }
 
+/// The users of a file, and how many at its start are left out.
+pub struct Batch {
+    /// All users of the file.
+    pub users: Vec<Value>,
+    /// How many were sent before.
+    pub skip: usize,
+}
+
 /// Sends users in chunks. Ctrl-C lets the running chunk finish, so that the report is exact.
 pub async fn import(
     client: &Client,
     output: Output,
     guid: &str,
     kind: Kind<'_>,
-    users: &[Value],
+    batch: &Batch,
 ) -> Result<Report> {
     let path = format!("/management/v4/{guid}/{}/import", kind.path());
+    let users = batch.users.get(batch.skip..).unwrap_or_default();
     let bar = output.progress(users.len() as u64, "importing");
     let mut report = Report::default();
     let interrupt = tokio::signal::ctrl_c();
@@ -135,19 +144,33 @@ pub async fn import(
                 _ = &mut interrupt, if !report.interrupted => report.interrupted = true,
             }
         };
-        let answer = answer.with_context(|| {
-            format!(
-                "stopped after {} of {} users; go on with --skip {}",
-                report.sent,
-                users.len(),
-                report.sent
-            )
-        })?;
+        let answer = match answer {
+            Err(error) if report.sent > 0 => {
+                return Err(error.context(format!(
+                    "stopped after {} of {} users ({} added, {} failed); go on with --skip {}",
+                    report.sent,
+                    users.len(),
+                    report.added,
+                    report.failed,
+                    batch.skip + report.sent
+                )));
+            }
+            answer => answer?,
+        };
+        let first = batch.skip + report.sent;
         report.sent += chunk.len();
         report.added += answer["added"].as_u64().unwrap_or(0);
         report.failed += answer["failed"].as_u64().unwrap_or(0);
         if let Some(reasons) = answer["failReasons"].as_array() {
-            report.reasons.extend(reasons.iter().cloned());
+            let at = |reason: &Value| {
+                let mut reason = reason.clone();
+                // The service counts from the start of a chunk, people from the start of the file.
+                if let Some(index) = reason["index"].as_u64() {
+                    reason["index"] = json!(first as u64 + index);
+                }
+                reason
+            };
+            report.reasons.extend(reasons.iter().map(at));
         }
         bar.set_position(report.sent as u64);
         if report.interrupted {
@@ -159,7 +182,7 @@ pub async fn import(
 }
 
 /// Says what an import did; an import with refusals, or one that was interrupted, ends with exit code 1.
-pub fn tell(output: Output, report: &Report, skipped: usize, whole: usize) -> Result<()> {
+pub fn tell(output: Output, report: &Report, batch: &Batch) -> Result<()> {
     let words = format!(
         "{} added, {} failed, of {} sent.",
         report.added, report.failed, report.sent
@@ -167,7 +190,7 @@ pub fn tell(output: Output, report: &Report, skipped: usize, whole: usize) -> Re
     output.done(&words, &report.to_json())?;
     if !output.json {
         for reason in report.reasons.iter().take(20) {
-            eprintln!("  {reason}");
+            eprintln!("  {}", sentence(reason));
         }
         if report.reasons.len() > 20 {
             eprintln!(
@@ -176,14 +199,29 @@ pub fn tell(output: Output, report: &Report, skipped: usize, whole: usize) -> Re
             );
         }
     }
-    let reached = skipped + report.sent;
-    if report.interrupted && reached < whole {
+    let reached = batch.skip + report.sent;
+    if report.interrupted && reached < batch.users.len() {
         bail!("interrupted; go on with --skip {reached}");
     }
     if report.failed > 0 {
         bail!("{} users were not imported", report.failed);
     }
     Ok(())
+}
+
+/// Who was refused, where in the file (counted from 0, as for `--skip`), and why.
+fn sentence(reason: &Value) -> String {
+    let word = |pointer: &str| reason.pointer(pointer).and_then(Value::as_str);
+    let who = ["/email", "/userName", "/originalId", "/idp"]
+        .iter()
+        .find_map(|pointer| word(pointer))
+        .map_or_else(String::new, |who| format!(", {who}"));
+    format!(
+        "record {}{who}: {} ({})",
+        reason["index"],
+        word("/error/message").unwrap_or("no reason was given"),
+        word("/error/code").unwrap_or("?")
+    )
 }
 
 /// Copies all users of both kinds from one instance to another of the same service.
@@ -201,7 +239,8 @@ pub async fn move_users(
         ("directory", Kind::Directory(secret.as_str())),
     ] {
         let users = export(client, output, source, kind).await?;
-        let report = import(client, output, target, kind, &users).await?;
+        let batch = Batch { users, skip: 0 };
+        let report = import(client, output, target, kind, &batch).await?;
         if !output.json {
             super::output::print(&format!(
                 "  {name} users: {} copied, {} failed",
@@ -234,7 +273,8 @@ pub fn write_export(users: Vec<Value>, to: Option<&Path>) -> Result<()> {
                 .and_then(|()| file.sync_all())
                 .and_then(|()| fs::rename(&part, path))
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            eprintln!("{total} users written to {}", path.display());
+            let users = if total == 1 { "user" } else { "users" };
+            eprintln!("{total} {users} written to {}", path.display());
             Ok(())
         }
     }
@@ -263,5 +303,26 @@ pub fn read_users(path: &Path) -> Result<Vec<Value>> {
             "{} is neither an export nor an array of users",
             path.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_in_words() {
+        let reason = json!({
+            "index": 60, "originalId": "old-60", "email": "a@example.org",
+            "error": {"code": "uniqueness", "message": "The user exists already."},
+        });
+        assert_eq!(
+            sentence(&reason),
+            "record 60, a@example.org: The user exists already. (uniqueness)"
+        );
+        assert_eq!(
+            sentence(&json!({"index": 0})),
+            "record 0: no reason was given (?)"
+        );
     }
 }

@@ -45,10 +45,10 @@ pub async fn run(command: UsersCommand) -> Result<()> {
             let users = moving::read_users(&file)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let rest = users.get(skip..).unwrap_or_default();
+            let batch = moving::Batch { users, skip };
             let report =
-                moving::import(&client, output, &guid, moving::Kind::Federated, rest).await?;
-            moving::tell(output, &report, skip, users.len())
+                moving::import(&client, output, &guid, moving::Kind::Federated, &batch).await?;
+            moving::tell(output, &report, &batch)
         }
         UsersCommand::Split(arguments) => split::run(&arguments),
     }
