@@ -56,7 +56,7 @@ test("a provider is switched off and on from the list", async () => {
 
 test("a provider that is not configured cannot be switched on, and the page says why", async () => {
   await page.getByRole("switch", { name: /^SAML/ }).press("Space");
-  await page.locator(".v-notices").getByText("That did not work").waitFor();
+  await page.locator(".v-notices").getByText("SAML is not set up yet.").waitFor();
   await look(page, "provider-refused");
   assert.equal((await provider(source, "saml")).isActive, false);
 });

@@ -95,6 +95,8 @@ function firstText(...candidates: unknown[]): string {
 
 function asSentence(text: string): string {
   const trimmed = text.trim();
-  const opened = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  // The name of a file stays as it is.
+  const named = /^\S+\.\w+\s/.test(trimmed);
+  const opened = named ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(opened) ? opened : `${opened}.`;
 }

@@ -138,6 +138,12 @@ impl From<vestibule_store::Error> for Error {
                 "conflict",
                 "Something with this name or id exists already.",
             ),
+            // The store keeps no such text, on either database; only a request can have brought it.
+            Store::Other(reason) if reason.contains("U+0000") => (
+                Kind::Invalid,
+                "invalid_request",
+                "A text of the request holds the character U+0000.",
+            ),
             _ => (
                 Kind::Internal,
                 "server_error",

@@ -15,9 +15,12 @@ mod split;
 mod stream;
 mod users;
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, Subcommand};
 
 use client::Client;
@@ -62,21 +65,11 @@ pub struct Connection {
     /// Address of the service, e.g. http://127.0.0.1:8080
     #[arg(long, env = "VESTIBULE_URL", value_name = "URL")]
     url: Option<String>,
-    /// API key (prefer the environment, --api-key-file or `vestibule login`: other users can see command lines)
-    #[arg(
-        long,
-        env = "VESTIBULE_API_KEY",
-        value_name = "KEY",
-        hide_env_values = true
-    )]
+    /// API key (prefer the environment, --api-key-file or `vestibule login`: other users can see command lines) [env: VESTIBULE_API_KEY]
+    #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// File that holds the API key
-    #[arg(
-        long,
-        env = "VESTIBULE_API_KEY_FILE",
-        value_name = "FILE",
-        conflicts_with = "api_key"
-    )]
+    /// File that holds the API key [env: VESTIBULE_API_KEY_FILE]
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
     api_key_file: Option<PathBuf>,
     /// Profile of ~/.config/vestibule/config.toml
     #[arg(
@@ -98,22 +91,45 @@ impl Connection {
         Ok((client, output))
     }
 
-    fn key_from_file(&self) -> Result<Option<String>> {
-        let Some(path) = &self.api_key_file else {
-            return Ok(None);
-        };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the API key in {}", path.display()))?;
-        Ok(Some(text.trim().to_owned()))
+    /// The key that was given. The command line wins over the environment, which is why the latter is read here: a key in the
+    /// environment must not clash with a file on the command line.
+    fn given_key(&self) -> Result<Option<String>> {
+        if let Some(key) = &self.api_key {
+            return Ok(Some(key.clone()));
+        }
+        if let Some(path) = &self.api_key_file {
+            return key_in(path).map(Some);
+        }
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(key) = set("VESTIBULE_API_KEY") {
+            let key = key.into_string().ok();
+            return key.context("VESTIBULE_API_KEY is not text").map(Some);
+        }
+        set("VESTIBULE_API_KEY_FILE")
+            .map(|path| key_in(&PathBuf::from(path)))
+            .transpose()
     }
+}
+
+fn key_in(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the API key in {}", path.display()))?;
+    if text.trim().is_empty() {
+        bail!("{} holds no API key", path.display());
+    }
+    Ok(text.trim().to_owned())
 }
 
 /// Runs one.
 pub fn run(command: ClientCommand) -> Result<()> {
     if let ClientCommand::Completions { shell } = command {
         let mut program = crate::Arguments::command();
-        clap_complete::generate(shell, &mut program, "vestibule", &mut std::io::stdout());
-        return Ok(());
+        // Not straight to standard output: `generate` panics when nobody reads it to its end.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut program, "vestibule", &mut script);
+        return std::io::stdout()
+            .write_all(&script)
+            .context("cannot write to standard output");
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

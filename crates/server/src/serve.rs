@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{IsTerminal, Write},
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
@@ -235,9 +235,15 @@ impl Stop {
 fn start_log(options: &Options) -> Result<()> {
     let filter = EnvFilter::try_new(&options.log).context("--log is not a valid filter")?;
     let registry = tracing_subscriber::registry().with(filter);
+    // Colours are for terminals: in a file they are noise.
+    let coloured = std::io::stderr().is_terminal();
     let started = match options.log_format {
         LogFormat::Text => registry
-            .with(fmt::layer().with_writer(std::io::stderr))
+            .with(
+                fmt::layer()
+                    .with_ansi(coloured)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
         LogFormat::Json => registry
             .with(fmt::layer().json().with_writer(std::io::stderr))

@@ -19,9 +19,11 @@ export default function InstanceLayout() {
     return (
       <Page title="Instance">
         <Failed error={load.error} retry={load.reload} />
-        <Link className="cds--link" to="/instances">
-          See all instances
-        </Link>
+        <p className="v-after-state">
+          <Link className="cds--link" to="/instances">
+            See all instances
+          </Link>
+        </p>
       </Page>
     );
   }

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { Link } from "react-router";
 import { Toggle } from "@carbon/react";
+import { ApiError } from "../../api/errors";
 import { getProvider, setProvider, type Provider } from "../../api/management";
 import { Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
@@ -39,7 +40,14 @@ function ProviderCard({ info, tenant }: { info: ProviderInfo; tenant: string }) 
       load.put(await setProvider(tenant, info.name, { ...provider, isActive }));
       notices.done(`${info.title} is switched ${isActive ? "on" : "off"}.`);
     } catch (error) {
-      notices.failed(error);
+      const incomplete = isActive && error instanceof ApiError && error.status === 400;
+      notices.failed(
+        incomplete
+          ? new Error(
+              `${info.title} is not set up yet. Choose “Edit”, fill in what it needs, and switch it on there.`,
+            )
+          : error,
+      );
     } finally {
       setBusy(false);
     }

@@ -26,11 +26,13 @@ impl Client {
             .clone()
             .or_else(|| saved.as_ref().map(|p| p.url.clone()))
             .unwrap_or_else(|| String::from("http://127.0.0.1:8080"));
-        let api_key = match connection.api_key.clone().or(connection.key_from_file()?) {
+        let url = url.trim_end_matches('/').to_owned();
+        let api_key = match connection.given_key()? {
             Some(key) => key,
-            None => saved.filter(|p| p.url == url).map(|p| p.api_key).context(
-                "no API key: run `vestibule login`, or set VESTIBULE_API_KEY or --api-key-file",
-            )?,
+            None => saved
+                .filter(|p| p.url == url)
+                .map(|p| p.api_key)
+                .with_context(|| no_key(&url, &connection.profile))?,
         };
         let client = Self::new(&url, &api_key)?;
         client.token().await?;
@@ -46,7 +48,7 @@ impl Client {
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .context("cannot make an HTTP client")?,
-            url: url.trim_end_matches('/').to_owned(),
+            url: address(url)?,
             api_key: api_key.trim().to_owned(),
             token: Mutex::new(None),
         })
@@ -300,6 +302,24 @@ impl<'a> Request<'a> {
         self.secret = Some(secret);
         self
     }
+}
+
+fn address(url: &str) -> Result<String> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        bail!("{url:?} is no address of a service: it starts with http:// or https://");
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn no_key(url: &str, profile: &str) -> String {
+    let told = if profile == "default" {
+        String::new()
+    } else {
+        format!(" in profile {profile:?}")
+    };
+    format!(
+        "no API key for {url}{told}: run `vestibule login`, or set VESTIBULE_API_KEY or --api-key-file"
+    )
 }
 
 fn looks_like_guid(text: &str) -> bool {

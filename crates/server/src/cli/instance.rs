@@ -26,6 +26,7 @@ const MEMBERS: &[(&str, &str)] = &[
     ("State", "state"),
     ("Locked", "locked"),
     ("Created", "created_at"),
+    ("Console", "dashboard_url"),
 ];
 
 /// Service instances.
@@ -33,9 +34,9 @@ const MEMBERS: &[(&str, &str)] = &[
 pub enum InstanceCommand {
     /// All instances you may see.
     List {
-        /// Only those of this state: active, inactive, pending_reclamation.
-        #[arg(long)]
-        state: Option<String>,
+        /// Those of this state instead: deleted ones are `pending_reclamation` until they are destroyed.
+        #[arg(long, default_value = "active", value_parser = ["active", "pending_reclamation", "removed"])]
+        state: String,
         #[command(flatten)]
         connection: Connection,
     },
@@ -49,7 +50,7 @@ pub enum InstanceCommand {
         #[command(flatten)]
         connection: Connection,
     },
-    /// One instance with its addresses.
+    /// One instance and where the console shows it.
     Show {
         /// Name, GUID or CRN.
         instance: String,
@@ -65,7 +66,7 @@ pub enum InstanceCommand {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Delete an instance; it can be restored until its retention period ends.
+    /// Delete an instance and its service credentials; it can be restored, without these, until its retention period ends.
     Delete {
         /// Name, GUID or CRN.
         instance: String,
@@ -75,7 +76,7 @@ pub enum InstanceCommand {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Bring a deleted instance back, whole.
+    /// Bring a deleted instance back with all that it held.
     Restore {
         /// GUID or CRN (names may be in use again), or the name if only one deleted instance has it.
         instance: String,
@@ -105,14 +106,15 @@ pub async fn run(command: InstanceCommand) -> Result<()> {
     match command {
         InstanceCommand::List { state, connection } => {
             let (client, output) = connection.open().await?;
-            let query: Vec<(&str, &str)> =
-                state.as_deref().map(|s| ("state", s)).into_iter().collect();
-            let rows = client.list_all("/v2/resource_instances", &query).await?;
-            output.list(
-                &rows,
-                COLUMNS,
-                "There are no instances yet. Make one: vestibule instance create NAME",
-            )
+            let rows = client
+                .list_all("/v2/resource_instances", &[("state", &state)])
+                .await?;
+            let empty = if state == "active" {
+                "There are no instances yet. Make one: vestibule instance create NAME"
+            } else {
+                "There are none in this state."
+            };
+            output.list(&rows, COLUMNS, empty)
         }
         InstanceCommand::Create {
             name,
@@ -198,7 +200,7 @@ async fn delete(client: &Client, output: Output, instance: &str, yes: bool) -> R
     let (name, guid) = (text(&found, "name")?, text(&found, "guid")?);
     if !yes {
         let question = format!(
-            "Delete instance {name} ({guid})? Its users cannot sign in until it is restored."
+            "Delete instance {name} ({guid})? Its users cannot sign in until it is restored, and its service credentials are gone for good."
         );
         let sure = dialoguer::Confirm::new()
             .with_prompt(question)
@@ -295,6 +297,12 @@ async fn duplicate(client: &Client, output: Output, copy: &Copy) -> Result<()> {
         print(&format!("Made {} ({target}).", copy.name))?;
         for (family, outcome) in report["families"].as_object().into_iter().flatten() {
             print(&format!("  {family}: {}", outcome.as_str().unwrap_or("?")))?;
+        }
+        for (kind, what) in [("applications", "application"), ("roles", "role")] {
+            for copied in report[kind].as_array().into_iter().flatten() {
+                let word = |member: &str| copied[member].as_str().unwrap_or("?").to_owned();
+                print(&format!("  {what} {}: {}", word("name"), word("outcome")))?;
+            }
         }
         for warning in report["warnings"].as_array().into_iter().flatten() {
             print(&format!("  note: {}", warning.as_str().unwrap_or("")))?;

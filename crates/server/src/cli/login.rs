@@ -23,7 +23,7 @@ pub async fn run(arguments: LoginArguments) -> Result<()> {
         .url
         .clone()
         .unwrap_or_else(|| String::from("http://127.0.0.1:8080"));
-    let api_key = match connection.api_key.clone().or(connection.key_from_file()?) {
+    let api_key = match connection.given_key()? {
         Some(key) => key,
         None => dialoguer::Password::new()
             .with_prompt("API key")

@@ -30,7 +30,8 @@ pub fn write_export(users: Vec<Value>, to: Option<&Path>) -> Result<()> {
                 .and_then(|()| file.sync_all())
                 .and_then(|()| fs::rename(&part, path))
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            eprintln!("{total} users written to {}", path.display());
+            let users = if total == 1 { "user" } else { "users" };
+            eprintln!("{total} {users} written to {}", path.display());
             Ok(())
         }
     }

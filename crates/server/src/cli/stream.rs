@@ -223,7 +223,8 @@ fn finish(part: &Path, to: Option<&Path>, users: u64) -> Result<()> {
         }
     }
     if let Some(path) = to {
-        eprintln!("{users} users written to {}", path.display());
+        let what = if users == 1 { "user" } else { "users" };
+        eprintln!("{users} {what} written to {}", path.display());
     }
     Ok(())
 }
@@ -413,15 +414,7 @@ async fn reasons(client: &Client, guid: &str, job: &Value) -> Result<()> {
         .filter(|line: &Value| line["outcome"] == "failed")
         .collect();
     for line in failed.iter().take(SHOWN) {
-        let who = ["email", "userName", "originalId"]
-            .iter()
-            .find_map(|name| line[*name].as_str())
-            .unwrap_or("?");
-        eprintln!(
-            "  record {} ({who}): {}",
-            line["index"],
-            line["message"].as_str().unwrap_or_default()
-        );
+        eprintln!("  {}", sentence(line));
     }
     if failed.len() > SHOWN {
         eprintln!(
@@ -430,6 +423,20 @@ async fn reasons(client: &Client, guid: &str, job: &Value) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Who was refused, where in the file (counted from 0), and why.
+fn sentence(line: &Value) -> String {
+    let who = ["email", "userName", "originalId", "idp"]
+        .iter()
+        .find_map(|name| line[*name].as_str())
+        .map_or_else(String::new, |who| format!(", {who}"));
+    format!(
+        "record {}{who}: {} ({})",
+        line["index"],
+        line["message"].as_str().unwrap_or("no reason was given"),
+        line["code"].as_str().unwrap_or("?")
+    )
 }
 
 /// Copies all users of both kinds from one instance to another of the same service.
@@ -482,4 +489,40 @@ pub fn private_file(path: &Path) -> Result<std::fs::File> {
         .mode(0o600)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_in_words() {
+        let line = json!({
+            "index": 60, "originalId": "old-60", "email": "a@example.org", "outcome": "failed",
+            "code": "uniqueness", "message": "The user exists already.",
+        });
+        assert_eq!(
+            sentence(&line),
+            "record 60, a@example.org: The user exists already. (uniqueness)"
+        );
+        assert_eq!(
+            sentence(&json!({"index": 0})),
+            "record 0: no reason was given (?)"
+        );
+    }
+
+    #[test]
+    fn a_part_of_an_export_is_cut_to_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.part");
+        std::fs::write(&path, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":").unwrap();
+        let mut file = private_file(&path).unwrap();
+        let good = good_part(&mut file, Kind::Federated).unwrap();
+        assert_eq!(good, (2, String::from("b")));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"
+        );
+        assert!(good_part(&mut file, Kind::Directory("x")).is_err());
+    }
 }

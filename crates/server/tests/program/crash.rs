@@ -142,6 +142,29 @@ async fn check(url: &str, guid: &str, basic: &str, acknowledged: Acknowledged) {
     }
     let lost: Vec<_> = acknowledged.users.difference(&found).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    // A directory user has one profile, and there is no profile without its user.
+    let path = format!("/management/v4/{guid}/users?count=1");
+    let (status, page) = administrator
+        .call("GET", &path, None)
+        .await
+        .expect("an answer");
+    assert_eq!(status, 200, "{page}");
+    assert_eq!(page["totalResults"], found.len(), "half a user: {page}");
+    // The first were signing in when the program died: the hash they came with, or its replacement, is whole.
+    for n in 0..2 {
+        let answer = reqwest::Client::new()
+            .post(format!("{url}/oauth/v4/{guid}/token"))
+            .header("Authorization", basic)
+            .form(&[
+                ("grant_type", "password"),
+                ("username", &email(n)),
+                ("password", PASSWORD),
+            ])
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "user {n} cannot sign in");
+    }
     if let Some(token) = acknowledged.refresh {
         let answer = reqwest::Client::new()
             .post(format!("{url}/oauth/v4/{guid}/token"))

@@ -105,6 +105,75 @@ on_each_engine! {
         assert_eq!(seen["rows_count"], 1, "it sees its own instance only: {seen}");
     }
 
+    async fn platform_routes_are_closed_to_strangers_and_lookers_on(server) {
+        let (guid, deleted) = (server.create_instance("one").await, server.create_instance("deleted").await);
+        let admin = server.admin_token().await;
+        let shown = server.get(&format!("/v2/resource_instances/{guid}")).bearer(&admin).send().await.expect(200).json();
+        let (account, me) = (shown["account_id"].clone(), shown["created_by"].clone());
+        // Takes whatever a route of the platform may ask for, and would change something everywhere.
+        let attributes = json!([{"name": "accountId", "value": account}, {"name": "serviceName", "value": "appid"}]);
+        let subject = |id: &serde_json::Value| json!([{"name": "iam_id", "key": "iam_id", "operator": "stringEquals", "value": id}]);
+        let roles = |role: &str| json!([{"role_id": format!("crn:v1:bluemix:public:iam::::role:{role}")}]);
+        let body = |id: &serde_json::Value, role: &str| json!({
+            "name": "taken", "description": "taken", "account_id": account, "iam_id": id, "source": guid, "role": "Reader",
+            "state": "active", "type": "access", "subjects": [{"attributes": subject(id)}], "roles": roles(role),
+            "resources": [{"attributes": attributes}], "subject": {"attributes": subject(id)}, "control": {"grant": {"roles": roles(role)}},
+            "resource": {"attributes": [{"key": "serviceName", "operator": "stringEquals", "value": "appid"}]},
+        });
+        let make = async |path: &str, body: serde_json::Value| {
+            server.post(path).bearer(&admin).json(&body).send().await.expect(201).json()
+        };
+        let somebody = async |name: &str| {
+            let made = make("/v1/serviceids", json!({"name": name, "account_id": account, "apikey": {"name": name}})).await;
+            let token = server.token_for(made["apikey"]["apikey"].as_str().unwrap()).await;
+            (made["iam_id"].clone(), token)
+        };
+        let ((_, stranger), (viewer_id, viewer)) = (somebody("stranger").await, somebody("viewer").await);
+        make("/v1/policies", body(&viewer_id, "Viewer")).await;
+        server.delete(&format!("/v2/resource_instances/{deleted}")).bearer(&admin).send().await.expect(204);
+        let waiting = server.get("/v1/reclamations").bearer(&admin).send().await.expect(200).json();
+        let ids = [
+            ("/v2/resource_instances", shown["guid"].clone()),
+            ("/v2/resource_keys", make("/v2/resource_keys", body(&me, "Viewer")).await["guid"].clone()),
+            ("/v1/apikeys", make("/v1/apikeys", body(&me, "Viewer")).await["id"].clone()),
+            ("/v1/serviceids", make("/v1/serviceids", body(&me, "Viewer")).await["id"].clone()),
+            ("/v1/policies", make("/v1/policies", body(&me, "Viewer")).await["id"].clone()),
+            ("/v2/policies", make("/v2/policies", body(&me, "Operator")).await["id"].clone()),
+            ("/v1/reclamations", waiting["resources"][0]["id"].clone()),
+        ];
+        let everything = async || {
+            let mut seen = Vec::new();
+            for (path, id) in &ids {
+                if *path != "/v1/reclamations" {
+                    let path = format!("{path}/{}", id.as_str().unwrap());
+                    seen.push(server.get(&path).bearer(&admin).send().await.expect(200).json());
+                }
+            }
+            seen.push(server.get("/v1/reclamations").bearer(&admin).send().await.expect(200).json());
+            seen
+        };
+        let before = everything().await;
+        let mut tried = 0;
+        for route in route::all() {
+            let Some((_, id)) = ids.iter().find(|(prefix, _)| route.path.starts_with(prefix)) else { continue };
+            let object = route.path.contains("{id}");
+            let path = route.path.replace("{id}", id.as_str().unwrap()).replace("{action}", "reclaim");
+            for (token, who) in [(&stranger, "stranger"), (&viewer, "viewer")] {
+                // Lists show what one may see, and a Viewer may look at what there is.
+                if route.method == "get" && (!object || who == "viewer") {
+                    continue;
+                }
+                let request = server.request(route.method, &path).bearer(token).header("if-match", "*");
+                let got = request.json(&body(&me, "Administrator")).send().await;
+                let refused = matches!(got.status.as_u16(), 403 | 404);
+                assert!(refused, "{} {path} as {who}: {} {}", route.method, got.status, got.text());
+                tried += 1;
+            }
+        }
+        assert!(tried >= 50, "only {tried} calls were tried");
+        assert_eq!(everything().await, before, "nothing changed");
+    }
+
     async fn revoked_credentials_die_at_once(server) {
         let guid = server.create_instance("one").await;
         let admin = server.admin_token().await;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod guards;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod instance;
 #[cfg(test)]
 mod lifecycle;
