@@ -127,7 +127,8 @@ export interface NamedOutcome {
 /** The header that carries the secret of a directory export, so that it never stands in a URL that someone logs. */
 const SECRET_HEADER = "X-Vestibule-Encryption-Secret";
 
-const at = (tenant: string, path: string) => `/management/v4/${segment(tenant)}/${path}`;
+/** The address of a call of an instance. */
+export const at = (tenant: string, path: string) => `/management/v4/${segment(tenant)}/${path}`;
 
 // Applications and roles
 
