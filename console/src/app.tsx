@@ -24,6 +24,8 @@ const Profiles = lazy(() => import("./pages/instance/profiles"));
 const ProfilePage = lazy(() => import("./pages/instance/profile"));
 const ExportUsers = lazy(() => import("./pages/instance/export-users"));
 const ImportUsers = lazy(() => import("./pages/instance/import-users"));
+const Jobs = lazy(() => import("./pages/instance/jobs"));
+const JobPage = lazy(() => import("./pages/instance/job"));
 const NotFound = lazy(() => import("./pages/not-found"));
 
 /** The whole console: the sign-in page until there is a session, the routes after. */
@@ -56,6 +58,8 @@ export function App() {
             <Route path="users/profiles/export" element={paged(<ExportUsers kind="profiles" />)} />
             <Route path="users/profiles/import" element={paged(<ImportUsers kind="profiles" />)} />
             <Route path="users/profiles/:userId" element={paged(<ProfilePage />)} />
+            <Route path="jobs" element={paged(<Jobs />)} />
+            <Route path="jobs/:jobId" element={paged(<JobPage />)} />
           </Route>
           <Route path="*" element={paged(<NotFound />)} />
         </Route>
