@@ -1,10 +1,12 @@
 // A stand-in for the service while the console is being worked on: the calls the console makes, kept in memory, with the
 // contract's shapes, status codes and error dialects. It is no reference for anything else.
-import { createCipheriv, createDecipheriv, randomBytes, randomUUID, scryptSync } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { JOB_ROUTES } from "./mock-jobs.mjs";
+import { STREAM_ROUTES, TRANSFER_ROUTES } from "./mock-transfer.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const MIME = {
@@ -19,7 +21,7 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-class Refused extends Error {
+export class Refused extends Error {
   constructor(status, body) {
     super(`refused with ${status}`);
     this.status = status;
@@ -28,9 +30,9 @@ class Refused extends Error {
 }
 const iam = (status, message) =>
   new Refused(status, { errors: [{ code: "refused", message }], status_code: status });
-const management = (status, message) =>
-  new Refused(status, { error_code: "REFUSED", error_description: message, message });
-const scim = (status, scimType, detail) =>
+export const management = (status, message, code = "REFUSED") =>
+  new Refused(status, { error_code: code, error_description: message, message });
+export const scim = (status, scimType, detail) =>
   new Refused(status, {
     schemas: ["urn:ietf:params:scim:api:messages:2.0:Error"],
     status: String(status),
@@ -49,8 +51,9 @@ export async function startMock({ host = "127.0.0.1", port = 0 } = {}) {
     outbox: mails(),
   };
   const server = createServer((request, response) => {
-    answer(state, request).then(
-      ({ status = 200, body, headers = {}, raw }) => {
+    answer(state, request, response).then(
+      ({ status = 200, body, headers = {}, raw, written }) => {
+        if (written) return;
         response.writeHead(status, {
           "Cache-Control": "no-store",
           "X-Content-Type-Options": "nosniff",
@@ -60,6 +63,7 @@ export async function startMock({ host = "127.0.0.1", port = 0 } = {}) {
         response.end(raw ?? (body === undefined ? undefined : JSON.stringify(body)));
       },
       (error) => {
+        if (response.headersSent) return response.destroy();
         const refused = error instanceof Refused ? error : new Refused(500, { message: String(error) });
         response.writeHead(refused.status, { "Content-Type": "application/json" });
         response.end(JSON.stringify(refused.body));
@@ -76,11 +80,12 @@ export async function startMock({ host = "127.0.0.1", port = 0 } = {}) {
   };
 }
 
-async function answer(state, request) {
+async function answer(state, request, response) {
   const url = new URL(request.url, "http://localhost");
   const path = decodeURIComponent(url.pathname);
   if (path === "/console" || path.startsWith("/console/")) return file(path.slice("/console/".length));
-  const text = await bodyOf(request);
+  const streams = STREAM_ROUTES.some(([method, pattern]) => method === request.method && pattern.test(path));
+  const text = streams ? "" : await bodyOf(request);
   if (path === "/identity/token") return token(state, new URLSearchParams(text));
   const found = /^\/oauth\/v4\/([^/]+)\/\.well-known\/openid-configuration$/.exec(path);
   if (found) return { body: { issuer: `${state.url}/oauth/v4/${found[1]}` } };
@@ -93,8 +98,8 @@ async function answer(state, request) {
   } catch {
     throw management(400, "The body is not valid JSON.");
   }
-  const call = { state, method: request.method, query: url.searchParams, body, headers: request.headers };
-  for (const [method, pattern, handle] of ROUTES) {
+  const call = { state, request, response, query: url.searchParams, body, headers: request.headers };
+  for (const [method, pattern, handle] of [...STREAM_ROUTES, ...TRANSFER_ROUTES, ...JOB_ROUTES, ...ROUTES]) {
     const match = method === request.method && pattern.exec(path);
     if (match) return handle(call, ...match.slice(1));
   }
@@ -149,7 +154,7 @@ function instance(state, id) {
   return found;
 }
 
-function tenant(call, id) {
+export function tenant(call, id) {
   const found = call.state.instances.get(id);
   if (!found || found.about.state !== "active") throw management(404, "This instance was not found.");
   return found;
@@ -501,8 +506,6 @@ const ROUTES = [
       return { status: 204 };
     },
   ],
-  ["GET", /^\/management\/v4\/([^/]+)\/cloud_directory\/export$/, exportDirectory],
-  ["POST", /^\/management\/v4\/([^/]+)\/cloud_directory\/import$/, importDirectory],
 
   // Profiles
   [
@@ -543,7 +546,6 @@ const ROUTES = [
       return { body: { ...about, requestOptions: {}, users } };
     },
   ],
-  ["POST", /^\/management\/v4\/([^/]+)\/users\/import$/, importProfiles],
   [
     "GET",
     /^\/management\/v4\/([^/]+)\/users\/([^/]+)\/profile$/,
@@ -627,7 +629,7 @@ function putRole(call, id, roleId) {
   return role;
 }
 
-function roleRefs(call, id, ids) {
+export function roleRefs(call, id, ids) {
   const { roles } = tenant(call, id);
   return ids.filter((one) => roles.has(one)).map((one) => ({ id: one, name: roles.get(one).name }));
 }
@@ -707,7 +709,7 @@ function directoryUser(call, id, userId) {
   return found;
 }
 
-function addDirectoryUser(owner, user, password) {
+export function addDirectoryUser(owner, user, password) {
   const email = user.emails?.[0]?.value ?? "";
   if (!/^[^@\s]+@[^@\s]+$/.test(email)) throw scim(400, "invalidValue", "The e-mail address is not valid.");
   const taken = [...owner.directory.values()].some(
@@ -730,7 +732,7 @@ function addDirectoryUser(owner, user, password) {
   return made;
 }
 
-function addProfile(owner, { user }) {
+export function addProfile(owner, { user }) {
   const id = randomUUID();
   owner.directory.get(user.id).profileId = id;
   owner.profiles.set(id, {
@@ -748,118 +750,6 @@ function profile(call, id, userId) {
   const found = tenant(call, id).profiles.get(userId);
   if (!found) throw management(404, "This user was not found.");
   return found;
-}
-
-function secretOf(call) {
-  const header = call.headers["x-vestibule-encryption-secret"];
-  const secret = header
-    ? Buffer.from(header, "latin1").toString("utf8")
-    : call.query.get("encryption_secret");
-  if (!secret) throw scim(400, "invalidValue", "encryption_secret is required.");
-  return secret;
-}
-
-const keys = new Map();
-function keyOf(secret) {
-  if (!keys.has(secret)) keys.set(secret, scryptSync(secret, "mock", 32));
-  return keys.get(secret);
-}
-
-function exportDirectory(call, id) {
-  const owner = tenant(call, id);
-  const key = keyOf(secretOf(call));
-  const { page, ...about } = paged(call, [...owner.directory.values()], 50);
-  const users = page.map(({ user, password, profileId }) => {
-    const nonce = randomBytes(12);
-    const cipher = createCipheriv("aes-256-gcm", key, nonce);
-    const sealed = Buffer.concat([
-      nonce,
-      cipher.update(password, "utf8"),
-      cipher.final(),
-      cipher.getAuthTag(),
-    ]);
-    const { id: originalId, ...scimUser } = user;
-    const known = owner.profiles.get(profileId);
-    return {
-      scimUser: { ...scimUser, originalId },
-      passwordHash: sealed.toString("base64"),
-      passwordHashAlg: "mock",
-      profile: { attributes: known?.attributes ?? {} },
-      roles: roleRefs(call, id, known?.roleIds ?? []).map((role) => role.name),
-    };
-  });
-  return { body: { ...about, requestOptions: {}, users } };
-}
-
-function importDirectory(call, id) {
-  const owner = tenant(call, id);
-  const key = keyOf(secretOf(call));
-  if (!Array.isArray(call.body.users) || call.body.users.length > 50)
-    throw scim(400, "invalidValue", "users must hold at most 50.");
-  const skip = call.query.get("on_conflict") === "skip";
-  const failReasons = [];
-  const withoutPassword = [];
-  let skipped = 0;
-  for (const [index, { scimUser, passwordHash, profile: known, roles = [] }] of call.body.users.entries()) {
-    const { originalId, ...user } = scimUser;
-    const email = user.emails?.[0]?.value;
-    try {
-      const password = opened(passwordHash, key);
-      if (password === undefined && !call.query.get("without_password")) {
-        throw scim(400, "invalidValue", "The password hash cannot be read with this encryption secret.");
-      }
-      const made = addDirectoryUser(owner, user, password);
-      if (password === undefined) withoutPassword.push({ originalId, email });
-      const kept = owner.profiles.get(addProfile(owner, made));
-      kept.attributes = known?.attributes ?? {};
-      kept.roleIds = [...owner.roles.values()].filter((one) => roles.includes(one.name)).map((one) => one.id);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      const { scimType: code, detail: message } = error.body;
-      if (skip && code === "uniqueness") skipped += 1;
-      else failReasons.push({ index, originalId, email, error: { code, message } });
-    }
-  }
-  const failed = failReasons.length;
-  const added = call.body.users.length - failed - skipped;
-  return { body: { added, ...(skipped && { skipped }), failed, failReasons, withoutPassword } };
-}
-
-function opened(passwordHash, key) {
-  const sealed = Buffer.from(passwordHash, "base64");
-  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12));
-  decipher.setAuthTag(sealed.subarray(-16));
-  try {
-    return decipher.update(sealed.subarray(12, -16), undefined, "utf8") + decipher.final("utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-function importProfiles(call, id) {
-  const owner = tenant(call, id);
-  const failReasons = [];
-  for (const { roles = [], ...user } of call.body.users ?? []) {
-    const identity = user.identities?.[0];
-    const taken = [...owner.profiles.values()].some((one) =>
-      one.identities.some((other) => other.provider === identity?.provider && other.id === identity?.id),
-    );
-    if (taken || !identity) {
-      const detail = taken ? "This identity is known already." : "identities is required.";
-      failReasons.push({
-        originalId: user.id,
-        idp: identity?.provider,
-        error: { code: "conflict", message: detail },
-      });
-      continue;
-    }
-    const roleIds = [...owner.roles.values()].filter((one) => roles.includes(one.name)).map((one) => one.id);
-    const made = { ...user, id: randomUUID(), roleIds };
-    owner.profiles.set(made.id, made);
-  }
-  return {
-    body: { added: call.body.users.length - failReasons.length, failed: failReasons.length, failReasons },
-  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

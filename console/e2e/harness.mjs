@@ -53,6 +53,8 @@ export async function openPage(browser, path = "/console/") {
     reducedMotion: "reduce",
   });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: URL_BASE });
+  // Nobody is there to answer the dialog that asks where to save.
+  await context.addInitScript(() => delete window.showSaveFilePicker);
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.troubles = [];
@@ -79,6 +81,11 @@ export async function signedIn(browser, path) {
   return page;
 }
 
+/** Where a picture goes. */
+export function shot(name) {
+  return join(SHOTS, `${name}.png`);
+}
+
 /** Waits for the page's heading. */
 export async function at(page, heading) {
   await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
@@ -101,7 +108,7 @@ export async function look(page, name) {
     await page.emulateMedia({ colorScheme });
     await page.evaluate(() => window.scrollTo(0, 0));
     await page.waitForTimeout(250);
-    await page.screenshot({ path: join(SHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    await page.screenshot({ path: shot(`${name}-${width}-${colorScheme}`), fullPage: true });
     if (width < 400) await page.setViewportSize({ width: 360, height });
     const wide = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -141,7 +148,7 @@ export async function api(method, path, body, headers = {}) {
       ...(body && { "Content-Type": "application/json" }),
       ...headers,
     },
-    body: body && JSON.stringify(body),
+    body: typeof body === "string" ? body : body && JSON.stringify(body),
   });
   const text = await answer.text();
   assert.ok(answer.ok, `${method} ${path} answered ${answer.status}: ${text}`);
@@ -165,6 +172,41 @@ export async function makeUser(tenant, email, more = {}) {
     status: "CONFIRMED",
     ...more,
   });
+}
+
+/** Lets the page send no more than so many bytes a second, so that there is time to look at an upload. */
+export async function sendSlowly(page, uploadThroughput) {
+  const browser = await page.context().newCDPSession(page);
+  await browser.send("Network.enable");
+  await browser.send("Network.emulateNetworkConditions", {
+    offline: false,
+    latency: 0,
+    downloadThroughput: -1,
+    uploadThroughput,
+  });
+}
+
+/** Sends users of other providers straight to the service, and answers the job. */
+export async function importProfiles(tenant, users, query = "") {
+  return api("POST", `/management/v4/${tenant}/users/import/stream${query}`, users);
+}
+
+/** Users as an export shows those of other providers. */
+export function friends(many, word = "fb") {
+  return Array.from({ length: many }, (_, i) => ({
+    id: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
+    name: `Friend ${i}`,
+    email: `${word}-${i}@example.com`,
+    identities: [
+      {
+        provider: "facebook",
+        id: `${word}-${i}`,
+        idpUserInfo: { name: `Friend ${i}`, age_range: { min: 21 } },
+      },
+    ],
+    attributes: { points: i },
+    roles: [],
+  }));
 }
 
 /** The row of a table that holds `text`. */

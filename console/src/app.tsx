@@ -26,6 +26,10 @@ const ExportUsers = lazy(() => import("./pages/instance/export-users"));
 const ImportUsers = lazy(() => import("./pages/instance/import-users"));
 const Outbox = lazy(() => import("./pages/outbox"));
 const OutboxMailPage = lazy(() => import("./pages/outbox-mail"));
+const Jobs = lazy(() => import("./pages/instance/jobs"));
+const JobPage = lazy(() => import("./pages/instance/job"));
+const ExportBundle = lazy(() => import("./pages/instance/export-bundle"));
+const ImportBundle = lazy(() => import("./pages/instance/import-bundle"));
 const NotFound = lazy(() => import("./pages/not-found"));
 
 /** The whole console: the sign-in page until there is a session, the routes after. */
@@ -58,6 +62,10 @@ export function App() {
             <Route path="users/profiles/export" element={paged(<ExportUsers kind="profiles" />)} />
             <Route path="users/profiles/import" element={paged(<ImportUsers kind="profiles" />)} />
             <Route path="users/profiles/:userId" element={paged(<ProfilePage />)} />
+            <Route path="jobs" element={paged(<Jobs />)} />
+            <Route path="jobs/export-bundle" element={paged(<ExportBundle />)} />
+            <Route path="jobs/import-bundle" element={paged(<ImportBundle />)} />
+            <Route path="jobs/:jobId" element={paged(<JobPage />)} />
           </Route>
           <Route path="outbox" element={paged(<Outbox />)} />
           <Route path="outbox/:mailId" element={paged(<OutboxMailPage />)} />

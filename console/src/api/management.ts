@@ -124,10 +124,8 @@ export interface NamedOutcome {
   outcome: DuplicateOutcome;
 }
 
-/** The header that carries the secret of a directory export, so that it never stands in a URL that someone logs. */
-const SECRET_HEADER = "X-Vestibule-Encryption-Secret";
-
-const at = (tenant: string, path: string) => `/management/v4/${segment(tenant)}/${path}`;
+/** The address of a call of an instance. */
+export const at = (tenant: string, path: string) => `/management/v4/${segment(tenant)}/${path}`;
 
 // Applications and roles
 
@@ -301,59 +299,4 @@ export async function setUserRoles(tenant: string, id: string, ids: string[]): P
   return (
     (await request<{ roles?: RoleRef[] }>(path, { method: "PUT", body: { roles: { ids } } })).roles ?? []
   );
-}
-
-// Export and import
-
-export interface ExportPage {
-  users: unknown[];
-  totalResults?: number;
-}
-
-export interface ImportAnswer {
-  added: number;
-  updated?: number;
-  skipped?: number;
-  failed: number;
-  failReasons?: Record<string, unknown>[];
-  /** Directory users who came without a usable password, because the caller said that this is all right. */
-  withoutPassword?: Record<string, unknown>[];
-}
-
-/** How to deal with a user of the file who exists already, or whose password hash cannot be used. */
-export interface ImportPolicy {
-  onConflict: "fail" | "skip" | "update";
-  withoutPassword: boolean;
-}
-
-export type UserKind = "directory" | "profiles";
-
-export function exportPage(tenant: string, kind: UserKind, secret: string, page: Page): Promise<ExportPage> {
-  if (kind === "profiles") return request(at(tenant, "users/export"), { query: { ...page } });
-  return request(at(tenant, "cloud_directory/export"), { query: { ...page }, headers: secretHeader(secret) });
-}
-
-export function importChunk(
-  tenant: string,
-  kind: UserKind,
-  secret: string,
-  users: unknown[],
-  policy: ImportPolicy,
-): Promise<ImportAnswer> {
-  // What is App ID's own behaviour is not spelled out.
-  const on_conflict = policy.onConflict === "fail" ? undefined : policy.onConflict;
-  if (kind === "profiles") {
-    return request(at(tenant, "users/import"), { method: "POST", body: { users }, query: { on_conflict } });
-  }
-  return request(at(tenant, "cloud_directory/import"), {
-    method: "POST",
-    body: { users },
-    query: { on_conflict, without_password: policy.withoutPassword || undefined },
-    headers: secretHeader(secret),
-  });
-}
-
-/** The service reads the header as UTF-8; the browser takes one character for each byte. */
-function secretHeader(secret: string): Record<string, string> {
-  return { [SECRET_HEADER]: String.fromCharCode(...new TextEncoder().encode(secret)) };
 }

@@ -11,6 +11,11 @@ export interface Call {
 
 /** Makes one call with the session's token and answers the parsed body, `undefined` where there is none. */
 export async function request<T>(path: string, call: Call = {}): Promise<T> {
+  return (await bodyOf(await open(path, call))) as T;
+}
+
+/** Makes one call and answers with its body unread, for what comes as a stream. */
+export async function open(path: string, call: Call = {}): Promise<Response> {
   const url = path + queryText(call.query);
   let answer = await send(url, call);
   if (answer.status === 401) {
@@ -19,20 +24,25 @@ export async function request<T>(path: string, call: Call = {}): Promise<T> {
     answer = await send(url, call);
     if (answer.status === 401) signOut("expired");
   }
-  const text = await answer.text().catch(() => "");
-  let body: unknown;
-  try {
-    body = text ? JSON.parse(text) : undefined;
-  } catch {
-    body = undefined;
-  }
-  if (!answer.ok) throw refusal(answer.status, body, answer.headers.get("Retry-After"));
-  return body as T;
+  if (!answer.ok) throw refusal(answer.status, await bodyOf(answer), answer.headers.get("Retry-After"));
+  return answer;
 }
 
 /** One path segment, escaped. */
 export function segment(value: string): string {
   return encodeURIComponent(value);
+}
+
+async function bodyOf(answer: Response): Promise<unknown> {
+  return parsed(await answer.text().catch(() => ""));
+}
+
+export function parsed(text: string): unknown {
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function send(url: string, call: Call): Promise<Response> {
@@ -61,7 +71,7 @@ async function send(url: string, call: Call): Promise<Response> {
   }
 }
 
-function queryText(query: Call["query"]): string {
+export function queryText(query: Call["query"]): string {
   const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== "");
   if (given.length === 0) return "";
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;

@@ -7,6 +7,8 @@ import { Told } from "./notices";
 export function FormDialog(props: {
   title: string;
   submit: string;
+  /** What the button that closes it says, "Cancel" unless told. */
+  dismiss?: string;
   danger?: boolean;
   /** Whether what is entered can be sent. */
   ready: boolean;
@@ -36,7 +38,7 @@ export function FormDialog(props: {
       modalHeading={props.title}
       primaryButtonText={busy ? "Working…" : props.submit}
       primaryButtonDisabled={busy || !props.ready}
-      secondaryButtonText="Cancel"
+      secondaryButtonText={props.dismiss ?? "Cancel"}
       closeButtonLabel="Close"
       onRequestSubmit={() => void send()}
       onRequestClose={props.onClose}
@@ -61,6 +63,7 @@ export function FormDialog(props: {
 export function ConfirmDialog(props: {
   title: string;
   submit: string;
+  dismiss?: string;
   typed?: string;
   onSubmit: () => Promise<void>;
   onClose: () => void;
@@ -71,6 +74,7 @@ export function ConfirmDialog(props: {
     <FormDialog
       title={props.title}
       submit={props.submit}
+      dismiss={props.dismiss}
       danger
       ready={!props.typed || typed === props.typed}
       onSubmit={props.onSubmit}

@@ -1,6 +1,6 @@
-/** Hands a file to the person. The text never leaves the browser. */
-export function download(name: string, parts: BlobPart[]): void {
-  const url = URL.createObjectURL(new Blob(parts, { type: "application/json" }));
+/** Hands a file to the person. It never leaves the browser. */
+export function download(name: string, file: Blob): void {
+  const url = URL.createObjectURL(file);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
@@ -11,7 +11,7 @@ export function download(name: string, parts: BlobPart[]): void {
 }
 
 /** A file name from what it holds, without characters that file systems dislike. */
-export function fileName(...words: string[]): string {
+export function fileName(ending: "json" | "ndjson" | "vbundle", ...words: string[]): string {
   const day = new Date().toISOString().slice(0, 10);
-  return `${[...words, day].join("-").replace(/[^\w.-]+/g, "-")}.json`;
+  return `${[...words, day].join("-").replace(/[^\w.-]+/g, "-")}.${ending}`;
 }

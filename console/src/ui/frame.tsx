@@ -19,6 +19,7 @@ const INSTANCE_PAGES: [path: string, text: string][] = [
   ["/applications", "Applications"],
   ["/roles", "Roles"],
   ["/users", "Users"],
+  ["/jobs", "Jobs"],
   ["/settings", "Settings"],
 ];
 

@@ -65,7 +65,7 @@ export function NoticeBoard({ children }: { children: ReactNode }) {
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }
 
-/** One message in the flow of the page. */
+/** One message in the flow of the page. It holds no link or button: it is announced as a whole. */
 export function Told(props: {
   kind: "success" | "error" | "warning" | "info";
   text: ReactNode;

@@ -1,4 +1,4 @@
-import type { UserKind } from "../../api/management";
+import type { UserKind } from "../../api/transfer";
 
 interface Words {
   title: string;
@@ -8,6 +8,9 @@ interface Words {
   exportLead: string;
   importLead: string;
 }
+
+/** Users past which a file is better made by the service or the command line than held by a browser. */
+export const TOO_MANY_TO_HOLD = 500_000;
 
 export const KIND_WORDS: Record<UserKind, Words> = {
   directory: {

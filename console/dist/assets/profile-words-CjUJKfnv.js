@@ -1,0 +1,1 @@
+var e={cloud_directory:`Cloud Directory`,saml:`SAML`,facebook:`Facebook`,google:`Google`,appid_custom:`Custom`,ibmid:`IBMid`,appid_anon:`Anonymous`};function t(t){return e[t]??t}export{t};
