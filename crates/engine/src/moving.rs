@@ -7,6 +7,7 @@
 mod directory_export;
 mod directory_import;
 mod directory_record;
+pub mod predicate;
 mod profile_export;
 mod profile_import;
 mod profile_record;
