@@ -36,7 +36,7 @@ pub use bundle_people::BundleIds;
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
 pub(crate) use export_stream::MOST_EXPORTS;
-pub use export_stream::{StreamExport, Summary};
+pub use export_stream::{Only, StreamExport, Summary};
 pub use feed::{Body, Broken};
 pub use import_job::{StreamImport, Streamed};
 pub use large::Upload;

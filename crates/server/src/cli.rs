@@ -8,7 +8,6 @@ mod directory;
 mod instance;
 mod job;
 mod login;
-mod moving;
 mod output;
 mod profile;
 mod split;

@@ -23,10 +23,11 @@ use super::{
     batch::{Codec, bundled},
     bundle_people::{BundleIds, Ids, bundled_person, bundled_user},
     directory_export::check_secret,
-    export_stream::Tally,
+    export_stream::{Only, Tally},
     feed::{Broken, Ended, Manner, after, write_all},
     import_job::ImportOptions,
     large::{ExportOptions, FileWriter},
+    render::{Seal, directory_record, federated_record},
     scan::{Page, People, Who},
 };
 use crate::{
@@ -80,9 +81,14 @@ impl Engine {
         manager: &Manager,
         secret: Zeroizing<String>,
         days: Option<i64>,
+        predicate: Option<String>,
     ) -> Result<Job> {
         check_secret(&secret)?;
-        let options = ExportOptions::new(None, days)?;
+        let mut options = ExportOptions::new(None, days)?;
+        if let Some(text) = &predicate {
+            Only::new(std::slice::from_ref(text), 0)?;
+        }
+        options.predicate = predicate;
         let mut job = self.new_job(manager, JobKind::BundleExport, JobFeed::Instance);
         job.ready = true;
         job.options = serde_json::to_string(&options).map_err(Error::internal)?;
@@ -155,6 +161,12 @@ impl Engine {
         if run.done > 0 || progress.part > 0 {
             progress.moments_from.push(progress.after.clone());
         }
+        let options: ExportOptions =
+            serde_json::from_str(&run.job.options).map_err(Error::internal)?;
+        let only = options
+            .predicate
+            .map(|text| Only::new(&[text], 0))
+            .transpose()?;
         let mut writing = self.begin_writing(run, secret, &progress).await?;
         let mut whos = vec![Who::Unattached];
         if !progress.profiles {
@@ -169,7 +181,10 @@ impl Engine {
                     progress.moments_from.extend(page.moment_from.clone());
                     progress.after = page.people.last_id().unwrap_or_default().to_owned();
                     writing.pending += page.bytes();
-                    let people = aside(move || people_of(page)).await??;
+                    let people = {
+                        let only = only.clone();
+                        aside(move || people_of(page, only.as_ref())).await??
+                    };
                     writing.people.extend(people);
                 }
                 if ended {
@@ -419,18 +434,34 @@ impl Writing {
     }
 }
 
-fn people_of(page: Page) -> Result<Vec<Person>> {
+/// The people of a page who belong to the bundle.
+fn people_of(page: Page, only: Option<&Only>) -> Result<Vec<Person>> {
     let names = page.names;
+    let mut record = Vec::new();
+    let mut people = Vec::new();
     match page.people {
-        People::Directory(rows) => rows
-            .into_iter()
-            .map(|row| bundled_user(row, &names))
-            .collect(),
-        People::Profiles(rows) => rows
-            .into_iter()
-            .map(|row| bundled_person(row, &names))
-            .collect(),
+        People::Directory(rows) => {
+            for row in rows {
+                record.clear();
+                if only.is_some() {
+                    directory_record(&mut record, &row, &names, &Seal::Content)?;
+                }
+                if only.map_or(Ok(true), |only| only.takes(&record))? {
+                    people.push(bundled_user(row, &names)?);
+                }
+            }
+        }
+        People::Profiles(rows) => {
+            for row in rows {
+                record.clear();
+                federated_record(&mut record, &row, &names, false);
+                if only.map_or(Ok(true), |only| only.takes(&record))? {
+                    people.push(bundled_person(row, &names)?);
+                }
+            }
+        }
     }
+    Ok(people)
 }
 
 /// Waits for work on another thread and gives signs of life meanwhile. The inner error says that the job is not to go on.

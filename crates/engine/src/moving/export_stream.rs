@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use vestibule_crypto::{content_digest::ContentDigest, envelope::ExportKey};
-use vestibule_model::id::TenantId;
+use vestibule_model::{Invalid, id::TenantId};
+use vestibule_store::people::DirectoryRow;
 
 use super::{
     aside,
     directory_export::check_secret,
     feed::Broken,
     import_job::Streamed,
+    predicate::{Partition, Predicate},
     render::{Seal, digest_directory, digest_federated, directory_record, federated_record},
     scan::{Page, People, Who},
 };
@@ -31,11 +33,52 @@ pub struct StreamExport {
     pub what: Streamed,
     /// Behind this id; empty for all.
     pub after: String,
-    /// At most so many.
+    /// At most so many are looked at.
     pub limit: Option<u64>,
+    /// Only one part of them.
+    pub only: Option<Only>,
     /// Whether a summary follows the last user.
     pub summary: Summary,
 }
+
+/// One part of a partition by predicates.
+#[derive(Clone, Debug)]
+pub struct Only {
+    partition: Arc<Partition>,
+    part: usize,
+}
+
+impl Only {
+    /// Part `part` of these predicates, counted from 0; the last one, behind all predicates, is the rest.
+    pub fn new(predicates: &[String], part: usize) -> Result<Self> {
+        if predicates.len() > MOST_PREDICATES {
+            return Err(Invalid::new("where", "may be given at most 16 times").into());
+        }
+        let predicates = predicates
+            .iter()
+            .map(|text| Predicate::parse(text))
+            .collect::<Result<Vec<_>, _>>();
+        let partition = Partition::new(predicates.map_err(Invalid::from)?);
+        if part >= partition.parts() {
+            return Err(
+                Invalid::new("part", format!("must be 0 to {}", partition.parts() - 1)).into(),
+            );
+        }
+        Ok(Self {
+            partition: Arc::new(partition),
+            part,
+        })
+    }
+
+    /// Whether a record, as it is exported, belongs to the part.
+    pub(super) fn takes(&self, record: &[u8]) -> Result<bool> {
+        let record = serde_json::from_slice(record).map_err(Error::internal)?;
+        Ok(self.partition.part_of(&record) == self.part)
+    }
+}
+
+/// Most predicates of one export.
+const MOST_PREDICATES: usize = 16;
 
 /// Whether the last line tells about the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,20 +110,15 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    fn note(&mut self, people: &People) {
-        let People::Directory(rows) = people else {
-            return;
-        };
-        for row in rows {
-            let differs = |at: &i64| *at != row.modified_at;
-            self.password_changed_at +=
-                u64::from(row.password_changed_at.as_ref().is_some_and(differs));
-            match &row.profile {
-                None => self.no_profile += 1,
-                Some(profile) => {
-                    self.profile_ids += 1;
-                    self.profile_details += u64::from(profile.body != "{}");
-                }
+    fn note(&mut self, row: &DirectoryRow) {
+        let differs = |at: &i64| *at != row.modified_at;
+        self.password_changed_at +=
+            u64::from(row.password_changed_at.as_ref().is_some_and(differs));
+        match &row.profile {
+            None => self.no_profile += 1,
+            Some(profile) => {
+                self.profile_ids += 1;
+                self.profile_details += u64::from(profile.body != "{}");
             }
         }
     }
@@ -166,6 +204,7 @@ pub(super) struct Shape {
     pub key: Option<Arc<ExportKey>>,
     /// Behind each record.
     pub separator: &'static [u8],
+    pub only: Option<Only>,
     pub summary: Summary,
 }
 
@@ -193,6 +232,7 @@ impl Engine {
         let shape = Shape {
             key,
             separator: b"\n",
+            only: export.only,
             summary: export.summary,
         };
         let rendered = self.rendered(tenant, who, export.after, shape, export.limit);
@@ -252,16 +292,21 @@ impl Engine {
             ..Tally::default()
         };
         let summed = shape.summary == Summary::With;
-        if summed {
-            tally.lost.note(&page.people);
-        }
         match (&page.people, &shape.key) {
             (People::Directory(rows), Some(key)) => {
                 let seal = Seal::Sealed(key, self.random());
                 for row in rows {
+                    if let Some(only) = &shape.only {
+                        scratch.clear();
+                        directory_record(&mut scratch, row, &page.names, &Seal::Content)?;
+                        if !only.takes(&scratch)? {
+                            continue;
+                        }
+                    }
                     directory_record(&mut text, row, &page.names, &seal)?;
                     text.extend_from_slice(shape.separator);
                     if summed {
+                        tally.lost.note(row);
                         digest_directory(&mut tally.digest, row, &page.names, &mut scratch)?;
                     }
                     tally.users += 1;
@@ -270,7 +315,14 @@ impl Engine {
             (People::Directory(_), None) => return Err(Error::internal("no key to export with")),
             (People::Profiles(rows), _) => {
                 for row in rows {
+                    let start = text.len();
                     federated_record(&mut text, row, &page.names, false);
+                    if let Some(only) = &shape.only
+                        && !only.takes(text.get(start..).unwrap_or_default())?
+                    {
+                        text.truncate(start);
+                        continue;
+                    }
                     text.extend_from_slice(shape.separator);
                     if summed {
                         digest_federated(&mut tally.digest, row, &page.names, &mut scratch);

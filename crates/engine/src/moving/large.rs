@@ -43,6 +43,9 @@ pub(super) struct ExportOptions {
     pub mail: Option<String>,
     /// Days that the file is kept.
     pub days: i64,
+    /// Only those of whom this is true; of bundles.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
 }
 
 impl ExportOptions {
@@ -54,6 +57,7 @@ impl ExportOptions {
         Ok(Self {
             mail: checked_mail(mail)?,
             days,
+            predicate: None,
         })
     }
 }
@@ -186,6 +190,7 @@ impl Engine {
         let shape = Shape {
             key: Some(std::sync::Arc::new(key)),
             separator: b",\n",
+            only: None,
             summary: Summary::With,
         };
         let mut pages = self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);

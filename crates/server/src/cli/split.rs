@@ -4,18 +4,21 @@
 //! and to the rest if none is.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
+use vestibule_crypto::content_digest::ContentDigest;
 use vestibule_engine::moving::predicate::{Partition, Predicate};
+use vestibule_wire::records::{Limits, RawRecord, RecordSplitter};
 
 use super::{
-    moving,
     output::{print, print_json},
+    stream,
 };
 
 /// Divide an export.
@@ -34,7 +37,8 @@ pub struct SplitArguments {
     json: bool,
 }
 
-/// Reads, divides, writes, and shows that the parts add up.
+/// Reads, divides and writes in constant memory, and shows that the parts add up: counts and content digests of the parts give those of
+/// the whole.
 pub fn run(arguments: &SplitArguments) -> Result<()> {
     let predicates = arguments
         .expressions
@@ -42,34 +46,149 @@ pub fn run(arguments: &SplitArguments) -> Result<()> {
         .map(|text| parse(text))
         .collect::<Result<Vec<_>>>()?;
     let partition = Partition::new(predicates);
-    let users = moving::read_users(&arguments.file)?;
-    let total = users.len();
-    let mut parts: Vec<Vec<Value>> = vec![Vec::new(); partition.parts()];
-    for user in users {
-        let part = partition.part_of(&user);
-        if let Some(part) = parts.get_mut(part) {
-            part.push(user);
-        }
-    }
+    let mut file = File::open(&arguments.file)
+        .with_context(|| format!("cannot read {}", arguments.file.display()))?;
     fs::create_dir_all(&arguments.output)
         .with_context(|| format!("cannot make {}", arguments.output.display()))?;
     let names = file_names(&arguments.output, arguments.expressions.len())?;
-    let mut written = Vec::new();
-    let mut sum = 0;
-    for (path, part) in names.iter().zip(parts) {
-        sum += part.len();
-        written.push(json!({ "file": path.display().to_string(), "users": part.len() }));
-        moving::write_export(part, Some(path))?;
+    let mut parts = names
+        .into_iter()
+        .map(Part::begin)
+        .collect::<Result<Vec<_>>>()?;
+    let mut whole = Whole::default();
+    let divided = divide(&mut file, &partition, &mut parts, &mut whole)
+        .with_context(|| format!("{} is no export", arguments.file.display()));
+    if let Err(error) = divided {
+        parts.iter().for_each(Part::abandon);
+        return Err(error);
     }
-    if sum != total {
-        bail!("the parts hold {sum} users, the file {total}");
+    let (mut written, mut users, mut digest) = (Vec::new(), 0, ContentDigest::EMPTY);
+    for part in parts {
+        users += part.users;
+        digest.combine(&part.digest);
+        written.push(part.end()?);
+    }
+    if users != whole.users || digest != whole.digest {
+        bail!("the parts hold {users} users, the file {}", whole.users);
     }
     if arguments.json {
-        return print_json(&json!({ "users": total, "parts": written }));
+        return print_json(&json!({
+            "users": whole.users, "digest": whole.digest.to_string(), "parts": written,
+        }));
     }
     print(&format!(
-        "{total} users in, {sum} users out, each in exactly one file."
+        "{} users in, {users} users out, each in exactly one file.",
+        whole.users
     ))
+}
+
+/// What was read.
+#[derive(Default)]
+struct Whole {
+    users: u64,
+    digest: ContentDigest,
+}
+
+fn divide(
+    file: &mut File,
+    partition: &Partition,
+    parts: &mut [Part],
+    whole: &mut Whole,
+) -> Result<()> {
+    let mut splitter = RecordSplitter::new(Limits::default());
+    let mut buffer = vec![0; 1 << 18];
+    let mut failed = None;
+    let mut take = |record: RawRecord<'_>| {
+        if failed.is_none() {
+            failed = one(record, partition, parts, whole).err();
+        }
+    };
+    loop {
+        let n = file.read(&mut buffer).context("it cannot be read")?;
+        if n == 0 {
+            break;
+        }
+        splitter.push(buffer.get(..n).unwrap_or_default(), &mut take)?;
+    }
+    splitter.finish(&mut take)?;
+    failed.map_or(Ok(()), Err)
+}
+
+fn one(
+    record: RawRecord<'_>,
+    partition: &Partition,
+    parts: &mut [Part],
+    whole: &mut Whole,
+) -> Result<()> {
+    let user: Value = serde_json::from_slice(record.bytes)
+        .with_context(|| format!("record {} is not JSON", record.index))?;
+    whole.users += 1;
+    whole.digest.add_record(record.bytes);
+    match parts.get_mut(partition.part_of(&user)) {
+        Some(part) => part.add(record.bytes),
+        None => bail!("record {} belongs to no part", record.index),
+    }
+}
+
+/// A file of users that is being written; it gets its name when it is whole.
+struct Part {
+    path: PathBuf,
+    unfinished: PathBuf,
+    out: BufWriter<File>,
+    users: u64,
+    digest: ContentDigest,
+}
+
+impl Part {
+    fn begin(path: PathBuf) -> Result<Self> {
+        let unfinished = PathBuf::from(format!("{}.part", path.display()));
+        let file = stream::private_file(&unfinished)?;
+        file.set_len(0).context("cannot write the file")?;
+        let mut out = BufWriter::new(file);
+        out.write_all(b"{\"users\":[")
+            .context("cannot write the file")?;
+        Ok(Self {
+            path,
+            unfinished,
+            out,
+            users: 0,
+            digest: ContentDigest::EMPTY,
+        })
+    }
+
+    fn add(&mut self, record: &[u8]) -> Result<()> {
+        let before: &[u8] = if self.users > 0 { b",\n" } else { b"\n" };
+        self.users += 1;
+        self.digest.add_record(record);
+        self.out
+            .write_all(before)
+            .and_then(|()| self.out.write_all(record))
+            .context("cannot write the file")
+    }
+
+    fn end(mut self) -> Result<Value> {
+        let users = self.users;
+        writeln!(
+            self.out,
+            "\n],\"itemsPerPage\":{users},\"totalResults\":{users},\"requestOptions\":{{}}}}"
+        )
+        .and_then(|()| self.out.flush())
+        .and_then(|()| self.out.get_ref().sync_all())
+        .and_then(|()| fs::rename(&self.unfinished, &self.path))
+        .with_context(|| format!("cannot write {}", self.path.display()))?;
+        let what = if users == 1 { "user" } else { "users" };
+        eprintln!("{users} {what} written to {}", self.path.display());
+        Ok(json!({
+            "file": self.path.display().to_string(), "users": users, "digest": self.digest.to_string(),
+        }))
+    }
+
+    /// What was written of a file that is no export is of no use.
+    fn abandon(&self) {
+        if let Err(error) = fs::remove_file(&self.unfinished) {
+            eprintln!("cannot remove {}: {error}", self.unfinished.display());
+        }
+    }
 }
 
 fn parse(text: &str) -> Result<Predicate> {

@@ -55,6 +55,9 @@ struct ExportBundle {
     encryption_secret: String,
     /// Days that the file is kept: 1 to 30, 7 unless told.
     expires: Option<i64>,
+    /// Only those of whom this predicate is true (docs/api/predicates.md).
+    #[serde(rename = "where")]
+    predicate: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +91,7 @@ async fn export(
     let secret = Zeroizing::new(body.encryption_secret);
     let job = app
         .engine
-        .export_bundle(&manager, secret, body.expires)
+        .export_bundle(&manager, secret, body.expires, body.predicate)
         .await?;
     let body = JobBody::new(&app, manager.tenant(), job);
     Ok((StatusCode::ACCEPTED, Json(body)))

@@ -4,16 +4,19 @@ use axum::{
     Json,
     body::Body,
     extract::{Request, State},
-    http::header,
+    http::{Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tower_http::compression::CompressionLayer;
-use vestibule_engine::moving::{
-    Body as Records, Broken, OnConflict, StreamExport, StreamImport, Streamed, Summary,
-    WithoutPassword,
+use vestibule_engine::{
+    Error,
+    moving::{
+        Body as Records, Broken, OnConflict, Only, StreamExport, StreamImport, Streamed, Summary,
+        WithoutPassword,
+    },
 };
 use vestibule_model::{Invalid, id::JobId};
 
@@ -28,6 +31,14 @@ use crate::{
 
 const AFTER: Query = optional("after", "Go on behind the user of this id.");
 const LIMIT: Query = optional("limit", "At most so many users.");
+const WHERE: Query = optional(
+    "where",
+    "A predicate (docs/api/predicates.md); may be given up to 16 times, and then divides the users into parts.",
+);
+const PART: Query = optional(
+    "part",
+    "Which part: that of the first predicate is 0 (unless told), the rest is behind the last.",
+);
 const SUMMARY: Query = optional(
     "summary",
     "true: the last line tells count, digest and what could not be carried.",
@@ -61,7 +72,7 @@ pub(super) fn routes() -> Vec<Route> {
         })
         .guard(MANAGER)
         .summary("Export federated users of any number as NDJSON.")
-        .query(&[AFTER, LIMIT, SUMMARY])
+        .query(&[AFTER, LIMIT, WHERE, PART, SUMMARY])
         .answers_text(200, NDJSON),
         Route::new("post", USERS_IN, "import_user_profiles_stream", || {
             post(import_users)
@@ -79,7 +90,7 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .guard(MANAGER)
         .summary("Export directory users of any number as NDJSON, password hashes sealed.")
-        .query(&[SECRET, AFTER, LIMIT, SUMMARY])
+        .query(&[SECRET, AFTER, LIMIT, WHERE, PART, SUMMARY])
         .answers_text(200, NDJSON),
         Route::new(
             "post",
@@ -105,20 +116,30 @@ fn compressed(method: MethodRouter<App>) -> MethodRouter<App> {
 struct Out {
     after: Option<String>,
     limit: Option<u64>,
+    part: Option<usize>,
     summary: Option<bool>,
 }
 
 impl Out {
-    fn of(self, what: Streamed) -> StreamExport {
-        StreamExport {
+    fn of(self, what: Streamed, uri: &Uri) -> Result<StreamExport, Error> {
+        let query = uri.query().unwrap_or_default();
+        let predicates: Vec<String> = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| name == "where")
+            .map(|(_, value)| value.into_owned())
+            .collect();
+        let only = (!predicates.is_empty() || self.part.is_some())
+            .then(|| Only::new(&predicates, self.part.unwrap_or(0)))
+            .transpose()?;
+        Ok(StreamExport {
             what,
             after: self.after.unwrap_or_default(),
             limit: self.limit,
+            only,
             summary: match self.summary {
                 Some(true) => Summary::With,
                 _ => Summary::Without,
             },
-        }
+        })
     }
 }
 
@@ -164,11 +185,10 @@ async fn export_users(
     State(app): State<App>,
     AsManager(manager): AsManager,
     QueryOf(out, _): QueryOf<Out>,
+    uri: Uri,
 ) -> Result<Response, ManagementError> {
-    let users = app
-        .engine
-        .export_stream(&manager, out.of(Streamed::Users))
-        .await?;
+    let export = out.of(Streamed::Users, &uri)?;
+    let users = app.engine.export_stream(&manager, export).await?;
     let headers = [(header::CONTENT_TYPE, NDJSON)];
     Ok((headers, Body::from_stream(users)).into_response())
 }
@@ -178,8 +198,9 @@ async fn export_directory(
     AsManager(manager): AsManager,
     QueryOf(out, _): QueryOf<Out>,
     EncryptionSecret(secret): EncryptionSecret,
+    uri: Uri,
 ) -> Result<Response, ManagementError> {
-    let export = out.of(Streamed::Directory(secret));
+    let export = out.of(Streamed::Directory(secret), &uri)?;
     let users = app.engine.export_stream(&manager, export).await?;
     let headers = [(header::CONTENT_TYPE, NDJSON)];
     Ok((headers, Body::from_stream(users)).into_response())

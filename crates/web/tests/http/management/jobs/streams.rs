@@ -248,4 +248,31 @@ on_each_engine! {
             assert!(numbers.iter().all(|n| *n < 1500 || *n >= 5000));
         }
     }
+
+    async fn parts_by_predicates_add_up_to_the_whole(server) {
+        let at = with_roles(&server, "one").await;
+        import(&at, "", ndjson((0..600).map(record))).await.expect(200);
+        let (_, whole) = export(&at, "").await;
+        let where_ = ["attributes.number < 100", "\"adult\" in roles"].map(|text| {
+            format!("&where={}", text.replace(' ', "%20").replace('"', "%22").replace('<', "%3C"))
+        });
+        let mut digest = vestibule_crypto::content_digest::ContentDigest::EMPTY;
+        let mut sizes = Vec::new();
+        for part in 0..3 {
+            let (users, summary) = export(&at, &format!("{}{}&part={part}", where_[0], where_[1])).await;
+            sizes.push(users.len());
+            let own = vestibule_crypto::content_digest::ContentDigest::parse(summary["digest"].as_str().unwrap());
+            digest.combine(&own.unwrap());
+        }
+        assert_eq!(sizes, [100, 250, 250]);
+        assert_eq!(json!(digest.to_string()), whole["digest"]);
+        for (query, code) in [("where=(((", "INVALID_REQUEST"), ("where=true&part=2", "INVALID_REQUEST"), ("part=1", "INVALID_REQUEST")] {
+            let answer = at
+                .request("get", &format!("cloud_directory/export/stream?{query}"))
+                .header("X-Vestibule-Encryption-Secret", SECRET)
+                .send()
+                .await;
+            refused(answer, 400, code);
+        }
+    }
 }
