@@ -114,14 +114,17 @@ impl Engine {
     }
 }
 
+/// A record with its place in the file.
+type Numbered = (usize, DirectoryRecord);
+
 /// Reads all records and opens their hashes; a user that stands in the file twice counts where it stands first.
 fn read(
     records: &[Record],
     secret: &str,
     without: WithoutPassword,
-) -> Result<(Vec<(usize, DirectoryRecord)>, Vec<Failure>)> {
+) -> Result<(Vec<Numbered>, Vec<Failure>)> {
     let mut envelopes = EnvelopeReader::new(secret);
-    let mut placed: Vec<(usize, DirectoryRecord)> = Vec::with_capacity(records.len());
+    let mut placed: Vec<Numbered> = Vec::with_capacity(records.len());
     let mut failures = Vec::new();
     let mut seen: HashSet<(&str, String)> = HashSet::new();
     let (mut wrong, mut opened) = (false, false);

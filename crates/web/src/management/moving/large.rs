@@ -3,7 +3,10 @@
 use axum::{
     Json,
     body::Body,
-    extract::{DefaultBodyLimit, Multipart, State},
+    extract::{
+        DefaultBodyLimit, Multipart, State,
+        multipart::{Field, MultipartError},
+    },
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -287,38 +290,52 @@ async fn read(
     mut form: Multipart,
     pieces: &mpsc::Sender<Result<Upload, Broken>>,
 ) -> Result<(), Broken> {
-    let broken = |error: axum::extract::multipart::MultipartError| {
-        Broken(format!(
-            "The form could not be read: {}.",
-            error.body_text()
-        ))
-    };
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
-        let mut text = Zeroizing::new(Vec::new());
-        while let Some(bytes) = field.chunk().await.map_err(broken)? {
-            if name == "file" {
+        if name == "file" {
+            while let Some(bytes) = field.chunk().await.map_err(broken)? {
                 // Once nobody takes the file any more the rest is not read.
                 if pieces.send(Ok(Upload::File(bytes))).await.is_err() {
                     return Ok(());
                 }
-            } else if text.len() + bytes.len() > LONGEST_FIELD {
-                return Err(Broken(format!("{name}: is too long.")));
-            } else {
-                text.extend_from_slice(&bytes);
             }
+            continue;
         }
-        let text = Zeroizing::new(String::from_utf8_lossy(&text).into_owned());
-        let piece = match name.as_str() {
-            "encryptionSecret" | "encryption_secret" => Upload::Secret(text),
-            "emailAddress" => Upload::Mail(text.to_string()),
-            _ => continue,
-        };
-        if pieces.send(Ok(piece)).await.is_err() {
+        let text = text_of(&name, field).await?;
+        let piece = field_of(&name, text);
+        if let Some(piece) = piece
+            && pieces.send(Ok(piece)).await.is_err()
+        {
             return Ok(());
         }
     }
     Ok(())
+}
+
+fn field_of(name: &str, text: Zeroizing<String>) -> Option<Upload> {
+    match name {
+        "encryptionSecret" | "encryption_secret" => Some(Upload::Secret(text)),
+        "emailAddress" => Some(Upload::Mail(text.to_string())),
+        _ => None,
+    }
+}
+
+async fn text_of(name: &str, mut field: Field<'_>) -> Result<Zeroizing<String>, Broken> {
+    let mut text = Zeroizing::new(Vec::new());
+    while let Some(bytes) = field.chunk().await.map_err(broken)? {
+        if text.len() + bytes.len() > LONGEST_FIELD {
+            return Err(Broken(format!("{name}: is too long.")));
+        }
+        text.extend_from_slice(&bytes);
+    }
+    Ok(Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn broken(error: MultipartError) -> Broken {
+    Broken(format!(
+        "The form could not be read: {}.",
+        error.body_text()
+    ))
 }
 
 /// Most bytes of a field that is no file.
