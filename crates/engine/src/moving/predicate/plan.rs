@@ -130,7 +130,8 @@ impl Planner<'_> {
             Expr::Unspecified => return Err(self.error(id, "this is no expression")),
             Expr::Struct(message) => {
                 let name = &message.type_name;
-                return Err(self.error(id, format!("there is no type named {name:?}")));
+                let message = format!("there is no type named {name:?}");
+                return Err(self.error_at_name(id, name, message));
             }
             Expr::Literal(_) | Expr::Ident(_) => {}
             Expr::Select(select) => self.replace(&mut select.operand)?,
@@ -185,14 +186,15 @@ impl Planner<'_> {
                 ),
                 _ => format!("{name}() is called as list.{name}(x, condition)"),
             };
-            return Err(self.error(id, message));
+            return Err(self.error_at_name(id, name, message));
         }
         let function = FUNCTIONS
             .iter()
             .chain(&CONVERSIONS)
             .find(|(known, ..)| *known == name);
         let Some((_, global, member)) = function else {
-            return Err(self.error(id, format!("there is no function named {name:?}")));
+            let message = format!("there is no function named {name:?}");
+            return Err(self.error_at_name(id, name, message));
         };
         let counts = if call.target.is_some() {
             member
@@ -213,7 +215,7 @@ impl Planner<'_> {
             )
             .collect();
         let message = format!("{name} is called as {}", usages.join(" or "));
-        Err(self.error(id, message))
+        Err(self.error_at_name(id, name, message))
     }
 
     /// Compiles the pattern of `matches` now: a record cannot bring its own, and the same is not compiled for each.
@@ -284,6 +286,19 @@ impl Planner<'_> {
                     vec![invoke(STEP, arguments), counted, never],
                 );
             }
+        }
+    }
+
+    /// Of a call the parser remembers where its bracket is, but the name is at fault.
+    fn error_at_name(&self, id: u64, name: &str, message: String) -> PredicateError {
+        let source = &self.source.source;
+        let before = self
+            .source
+            .offset_for(id)
+            .and_then(|(bracket, _)| source.get(..bracket as usize)?.strip_suffix(name));
+        match before {
+            Some(before) => PredicateError::new(message).at(source, before.len()),
+            None => self.error(id, message),
         }
     }
 
