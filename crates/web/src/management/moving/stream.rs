@@ -18,7 +18,10 @@ use vestibule_engine::{
         WithoutPassword,
     },
 };
-use vestibule_model::{Invalid, id::JobId};
+use vestibule_model::{
+    Invalid,
+    id::{JobId, ProfileId},
+};
 
 use super::{MANAGER, ON_CONFLICT, SECRET, secret::EncryptionSecret};
 use crate::{
@@ -122,6 +125,10 @@ struct Out {
 
 impl Out {
     fn of(self, what: Streamed, uri: &Uri) -> Result<StreamExport, Error> {
+        if let Some(after) = self.after.as_deref().filter(|after| !after.is_empty()) {
+            ProfileId::parse(after)
+                .map_err(|_| Invalid::new("after", "is not the id of a user"))?;
+        }
         let query = uri.query().unwrap_or_default();
         let predicates: Vec<String> = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, _)| name == "where")
