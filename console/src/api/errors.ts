@@ -93,7 +93,8 @@ function firstText(...candidates: unknown[]): string {
   return "";
 }
 
-function asSentence(text: string): string {
+/** Text of the service with a capital at its beginning and a stop at its end. */
+export function asSentence(text: string): string {
   const trimmed = text.trim();
   const opened = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(opened) ? opened : `${opened}.`;
