@@ -21,7 +21,7 @@ export function newJob(call, id, kind, about = {}) {
     bytes: 0,
     dryRun: false,
     onConflict: "fail",
-    createdBy: "IBMid-mock",
+    createdBy: `IBMid-${"a5540a7830574a89".repeat(2)}`,
     node: "mock-1",
     created: now,
     started: null,

@@ -259,7 +259,7 @@ async function* recordsOf(body, read) {
   const all = parsed(rest);
   const users = Array.isArray(all) ? all : all?.users;
   if (!users) {
-    throw Object.assign(new Error("The body is neither records nor an export."), { malformed: true });
+    throw Object.assign(new Error("the input ends before its last bracket"), { malformed: true });
   }
   yield* users;
 }
@@ -313,8 +313,10 @@ async function importStream(call, id, what) {
   } catch (error) {
     if (error.malformed) {
       const { done: record } = job.counts;
-      stop(job, "failed", { error: { code: "malformed_input", message: error.message, record } });
-    } else stop(job, "paused");
+      stop(job, "failed", { error: { code: "TRUNCATED_INPUT", message: error.message, record } });
+      throw management(400, error.message, "TRUNCATED_INPUT");
+    }
+    stop(job, "paused");
   }
   return { body: shown(call, job) };
 }
@@ -323,11 +325,7 @@ async function importBundle(call, id) {
   const chunks = [];
   for await (const chunk of call.request) chunks.push(chunk);
   const [head, ...records] = Buffer.concat(chunks).toString("utf8").split("\n").map(parsed);
-  if (head?.vbundle !== 1) throw management(400, "The file is not a bundle.", "INVALID_BUNDLE");
   const key = keyOf(secretOf(call));
-  if (opened(head.check, key) === undefined) {
-    throw management(400, "The secret does not open this bundle.", "WRONG_SECRET");
-  }
   const asked = {
     key,
     onConflict: call.query.get("on_conflict") ?? "fail",
@@ -344,11 +342,27 @@ async function importBundle(call, id) {
     run(job);
     await sleep(CHECKPOINT_TAKES * 5);
     if (stopped(job)) return;
+    const error = bundleProblem(head, key);
+    if (error) return stop(job, "failed", { error });
     const rest = records.slice(job.counts.done);
     if (await applyAll(job, rest, applier(call, id, asked))) stop(job, "succeeded");
   };
   void job.work();
   return { status: 202, body: shown(call, job) };
+}
+
+function bundleProblem(head, key) {
+  if (head?.vbundle !== 1) {
+    return {
+      code: "NOT_A_BUNDLE",
+      message: "the file is not a bundle. Nothing was imported of it.",
+      record: null,
+    };
+  }
+  if (opened(head.check, key) !== undefined) return null;
+  const message =
+    "the encryption secret is not the one the bundle was sealed with. Nothing was imported of it.";
+  return { code: "WRONG_SECRET", message, record: null };
 }
 
 /** Routes whose body is read as it arrives. */

@@ -62,7 +62,10 @@ test("jobs are listed newest first, filtered by state and paged", async () => {
   ];
   await importProfiles(tenant, known);
   await importProfiles(tenant, friends(2), "?on_conflict=skip");
-  await api("POST", `/management/v4/${tenant}/users/import/stream`, '[{"id": "1", "identi');
+  await assert.rejects(
+    api("POST", `/management/v4/${tenant}/users/import/stream`, '[{"id": "1", "identi'),
+    /answered 400/,
+  );
   await page.getByRole("link", { name: "Overview" }).click();
   await page.getByRole("link", { name: "Jobs", exact: true }).click();
   await page.getByText("Failed", { exact: true }).nth(1).waitFor();
@@ -84,7 +87,7 @@ test("a job that ended early says why and where", async () => {
   await page.getByRole("link", { name: "Import of federated users" }).click();
   await at(page, "Import of federated users");
   await page.getByText("The job ended early").waitFor();
-  await page.getByText("malformed_input").waitFor();
+  await page.getByText("The file ends in the middle.").waitFor();
   await look(page, "job-failed");
 });
 

@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import {
   api,
   at,
+  importProfiles,
   look,
   makeInstance,
   makeUser,
@@ -101,20 +102,18 @@ test("a user who never signed in gets a profile, attributes and roles in advance
 
 test("profiles are listed with their identities; attributes and roles are edited", async () => {
   await api("POST", `/management/v4/${tenant}/roles`, { name: "captain", description: "Steers", access: [] });
-  await api("POST", `/management/v4/${tenant}/users/import`, {
-    users: [
-      {
-        id: "0d5b7b8c-6f6e-4f0e-9d0c-7d1f5c1b2a3e",
-        name: "Margaret Hamilton",
-        email: "margaret@example.com",
-        identities: [
-          { provider: "google", id: "1057", idpUserInfo: { name: "Margaret Hamilton", verified: true } },
-        ],
-        attributes: { programme: "Apollo", flights: 11 },
-        roles: [],
-      },
-    ],
-  });
+  await importProfiles(tenant, [
+    {
+      id: "0d5b7b8c-6f6e-4f0e-9d0c-7d1f5c1b2a3e",
+      name: "Margaret Hamilton",
+      email: "margaret@example.com",
+      identities: [
+        { provider: "google", id: "1057", idpUserInfo: { name: "Margaret Hamilton", verified: true } },
+      ],
+      attributes: { programme: "Apollo", flights: 11 },
+      roles: [],
+    },
+  ]);
   await page.getByRole("link", { name: "Users", exact: true }).click();
   await page.getByRole("link", { name: "Federated and all profiles" }).click();
   await row(page, "Margaret Hamilton").waitFor();

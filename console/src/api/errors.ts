@@ -93,7 +93,8 @@ function firstText(...candidates: unknown[]): string {
   return "";
 }
 
-function asSentence(text: string): string {
+/** Text of the service with a capital at its beginning and a stop at its end. */
+export function asSentence(text: string): string {
   const trimmed = text.trim();
   // The name of a file stays as it is.
   const named = /^\S+\.\w+\s/.test(trimmed);

@@ -4,7 +4,7 @@ import { Button } from "@carbon/react";
 import { sentenceOf } from "../../api/errors";
 import { startBundleExport } from "../../api/transfer";
 import { Page } from "../../ui/page";
-import { Told, useNotices } from "../../ui/notices";
+import { Told } from "../../ui/notices";
 import { DaysField, daysReady } from "./file-fields";
 import { useInstance } from "./layout";
 import { NewSecret, NO_SECRET, secretReady } from "./secret-fields";
@@ -13,7 +13,6 @@ import { WhereField } from "./where-field";
 export default function ExportBundle() {
   const instance = useInstance();
   const navigate = useNavigate();
-  const notices = useNotices();
   const [secret, setSecret] = useState(NO_SECRET);
   const [where, setWhere] = useState("");
   const [days, setDays] = useState("7");
@@ -30,7 +29,6 @@ export default function ExportBundle() {
         expires: Number(days),
       });
       setSecret(NO_SECRET);
-      notices.doneAndLeaving("The export has begun. It goes on when this page is closed.");
       await navigate(`/instances/${instance.guid}/jobs/${job.id}`);
     } catch (thrown) {
       setError(sentenceOf(thrown));

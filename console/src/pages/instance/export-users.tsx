@@ -6,7 +6,7 @@ import { countUsers, startDirectoryExport, type UserKind } from "../../api/trans
 import { download, fileName } from "../../ui/download";
 import { count, plural } from "../../ui/format";
 import { useLoad } from "../../ui/load";
-import { Told, useNotices } from "../../ui/notices";
+import { Told } from "../../ui/notices";
 import { beginFile, canSaveToDisk } from "../../ui/save";
 import { Page } from "../../ui/page";
 import { exportUsers, type ExportResult } from "./export-stream";
@@ -21,7 +21,6 @@ type Way = "here" | "job";
 export default function ExportUsers({ kind }: { kind: UserKind }) {
   const instance = useInstance();
   const navigate = useNavigate();
-  const notices = useNotices();
   const words = KIND_WORDS[kind];
   const [way, setWay] = useState<Way>("here");
   const [secret, setSecret] = useState(NO_SECRET);
@@ -81,7 +80,6 @@ export default function ExportUsers({ kind }: { kind: UserKind }) {
         expires: Number(days),
       });
       setSecret(NO_SECRET);
-      notices.doneAndLeaving("The export has begun. It goes on when this page is closed.");
       await navigate(`/instances/${instance.guid}/jobs/${id}`);
     } catch (thrown) {
       setError(sentenceOf(thrown));

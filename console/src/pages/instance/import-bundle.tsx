@@ -7,7 +7,7 @@ import { keepingAwake } from "../../api/session";
 import { secretProblem, sendBundle } from "../../api/transfer";
 import { bytes } from "../../ui/format";
 import { Page } from "../../ui/page";
-import { Told, useNotices } from "../../ui/notices";
+import { Told } from "../../ui/notices";
 import { FileField, PolicyField } from "./import-fields";
 import { useInstance } from "./layout";
 import { KnownSecret } from "./secret-fields";
@@ -15,7 +15,6 @@ import { KnownSecret } from "./secret-fields";
 export default function ImportBundle() {
   const instance = useInstance();
   const navigate = useNavigate();
-  const notices = useNotices();
   const [file, setFile] = useState<File | null>(null);
   const [secret, setSecret] = useState("");
   const [ids, setIds] = useState<"keep" | "remap">("keep");
@@ -45,9 +44,6 @@ export default function ImportBundle() {
         }),
       );
       setSecret("");
-      notices.doneAndLeaving(
-        dryRun ? "The check has begun." : "The import has begun. It goes on when this page is closed.",
-      );
       await navigate(`/instances/${instance.guid}/jobs/${job.id}`);
     } catch (thrown) {
       setError(end.signal.aborted ? "" : refusalText(thrown));

@@ -6,7 +6,7 @@ import { keepingAwake } from "../../api/session";
 import { bytes, count, perSecond, plural, timeLeft } from "../../ui/format";
 import { Told, useNotices } from "../../ui/notices";
 import { beginFile, saveBody } from "../../ui/save";
-import { isImport, reasonOf, stateOf } from "./job-words";
+import { endingOf, isImport, stateOf } from "./job-words";
 
 export function StateTag({ job }: { job: Job }) {
   const { text, tone } = stateOf(job);
@@ -81,8 +81,8 @@ export function JobCounts({ job, more }: { job: Job; more?: [label: string, valu
 
 /** Why a job ended early, and what it warns of. */
 export function JobTroubles({ job }: { job: Job }) {
-  const [reason, more] = job.error ? reasonOf(job.error.code, job.error.message) : ["", ""];
   const record = job.error?.record;
+  const stays = job.counts.added + job.counts.updated > 0;
   return (
     <>
       {job.error && (
@@ -91,11 +91,11 @@ export function JobTroubles({ job }: { job: Job }) {
           title="The job ended early"
           text={
             <>
-              {`${reason} ${more}`.trim()}
+              {endingOf(job.error)}
               {typeof record === "number" && ` It happened at record ${count(record + 1)} of the file.`}
-              {isImport(job) && !job.dryRun && job.counts.added + job.counts.updated > 0 && (
-                <> What came before it stays.</>
-              )}{" "}
+              {isImport(job) &&
+                !job.dryRun &&
+                ` ${stays ? "What came before it stays." : "Nothing was imported."}`}{" "}
               <code>{job.error.code}</code>
             </>
           }

@@ -94,7 +94,7 @@ function Who({ line }: { line: ReportLine }) {
 }
 
 function Why({ line, to }: { line: ReportLine; to: string }) {
-  const [reason, more] = reasonOf(line.code, line.message);
+  const [reason, more] = reasonOf(line);
   return (
     <>
       {reason || "–"}

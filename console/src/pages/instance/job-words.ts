@@ -1,3 +1,4 @@
+import { asSentence } from "../../api/errors";
 import type { Job, JobKind, JobState, ReportLine } from "../../api/jobs";
 
 type Tone = "gray" | "blue" | "purple" | "green" | "red" | "cool-gray" | "magenta";
@@ -36,7 +37,6 @@ const POLICIES: Record<string, string> = {
 const REASONS: Record<string, string> = {
   invalid_record: "The record is not a user.",
   invalid_json: "The record is not valid JSON.",
-  malformed_input: "The file cannot be read any further.",
   duplicate_in_file: "An earlier record of the file is the same user.",
   conflict: "This user exists already.",
   uniqueness: "Someone with this e-mail address or user name exists already.",
@@ -57,6 +57,15 @@ const REASONS: Record<string, string> = {
   too_many_salts: "The file is put together from more than 64 exports.",
   outcome_unknown: "The database failed. The user may or may not have been added.",
   not_imported: "The database failed before this user.",
+};
+
+/** Why a job ended early. */
+const ENDINGS: Record<string, string> = {
+  malformed_input: "The file cannot be read any further.",
+  truncated_input: "The file ends in the middle. It may have been cut off while it was copied.",
+  record_too_long: "A record is larger than the service reads.",
+  too_much_space: "There is more blank space between two records than the service reads.",
+  wrong_secret: "The encryption secret is not the one that was given to the export.",
 };
 
 export function kindOf(job: Job): string {
@@ -81,9 +90,13 @@ export function outcomeOf(line: ReportLine): { text: string; tone: Tone } {
 }
 
 /** Why a record was not simply added: in our words first, and in the service's where those say more. */
-export function reasonOf(code: string | undefined, message: string | undefined): [string, string] {
+export function reasonOf({ code, message }: ReportLine): [string, string] {
   const known = REASONS[code?.toLowerCase() ?? ""] ?? "";
-  const told = message?.trim() ?? "";
+  const told = message?.trim() ? asSentence(message) : "";
   if (!known) return [told || code || "", ""];
   return [known, told === known ? "" : told];
+}
+
+export function endingOf(error: { code: string; message: string }): string {
+  return ENDINGS[error.code.toLowerCase()] ?? (asSentence(error.message) || error.code);
 }

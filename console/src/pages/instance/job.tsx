@@ -98,13 +98,13 @@ function Shown({ job, followed }: { job: Job; followed: FollowedJob }) {
           )}
         </Section>
       )}
-      {isImport(job) && !isLive(job) && (
+      {isImport(job) && !isLive(job) && job.counts.done > 0 && (
         <Section
           title="Report"
           lead={job.dryRun ? "This file was only checked: nothing was changed." : undefined}
         >
           <JobReport tenant={tenant} name={instance.name} job={job} />
-          {job.kind === "bundle_import" && (
+          {job.kind === "bundle_import" && !job.dryRun && job.counts.added > 0 && (
             <div className="v-actions">
               <SaveButton
                 tenant={tenant}
@@ -120,7 +120,12 @@ function Shown({ job, followed }: { job: Job; followed: FollowedJob }) {
         </Section>
       )}
       <Section title="Details">
-        <CopyList entries={[["Job ID", job.id]]} />
+        <CopyList
+          entries={[
+            ["Job ID", job.id],
+            ...(job.createdBy ? [["Created by", job.createdBy] as [string, string]] : []),
+          ]}
+        />
         <dl className="v-facts">
           {detailsOf(job).map(([label, value]) => (
             <div key={label}>
@@ -151,6 +156,7 @@ function Aside({ job }: { job: Job }) {
     );
   }
   if (job.state === "queued") return <p>It begins as soon as the service has room for it.</p>;
+  if (job.state === "running" && !isStream(job)) return <p>It goes on when this page is closed.</p>;
   if (job.state === "paused") {
     return <p>{`It stopped after record ${count(job.counts.done)} and can go on from there.`}</p>;
   }
@@ -163,7 +169,7 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
   const navigate = useNavigate();
   const [busy, setBusy] = useState(false);
   const [asking, setAsking] = useState(false);
-  const stream = job.kind === "directory_import" || job.kind === "users_import";
+  const stream = isStream(job);
   const sendAgain = `/instances/${guid}/users/${job.kind === "users_import" ? "profiles" : "directory"}/import?job=${job.id}`;
   async function act(action: () => Promise<void>) {
     setBusy(true);
@@ -238,6 +244,11 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
   );
 }
 
+/** Whether it may be fed by a request, which ends when its sender goes. */
+function isStream(job: Job): boolean {
+  return job.kind === "directory_import" || job.kind === "users_import";
+}
+
 function removalOf(job: Job): string {
   if (job.downloadUrl) return "Its file is deleted too and cannot be downloaded any more.";
   return isImport(job)
@@ -260,8 +271,7 @@ function detailsOf(job: Job): [string, string][] {
     ["Created", date(job.created)],
     ["Started", job.started && date(job.started)],
     ["Ended", job.ended && date(job.ended)],
-    ["Leaves the list", job.expires && date(job.expires)],
-    ["Created by", job.createdBy],
+    ["Leaves the list", hasEnded(job) && job.expires ? date(job.expires) : null],
     ["Node", job.node],
     ["Users who exist already", isImport(job) ? policyOf(job) : null],
   ];

@@ -142,13 +142,18 @@ function JobTable({ here, jobs }: { here: string; jobs: Job[] }) {
           cell: (job) => (
             <>
               {date(job.started ?? job.created)}
-              {job.createdBy && <div className="v-small">{`by ${job.createdBy}`}</div>}
+              {job.createdBy && <div className="v-small">{`by ${shortened(job.createdBy)}`}</div>}
             </>
           ),
         },
       ]}
     />
   );
+}
+
+/** An ID as far as a list has room for it; the job's page has all of it. */
+function shortened(id: string): string {
+  return id.length > 20 ? `${id.slice(0, 14)}…` : id;
 }
 
 /** Keeps what is shown true: running jobs by their events, the list itself by looking at it again. */

@@ -114,13 +114,16 @@ export function forgetUpload(job: string): void {
   publish(uploads.filter((one) => one.job !== job || one.phase === "sending"));
 }
 
+/** What an error of the sending means: the ledger knows what was done before it. */
 async function outcomeOf(error: unknown, stopped: boolean, draft: UploadDraft): Promise<Partial<Upload>> {
   const status = error instanceof ApiError ? error.status : 0;
-  if (!stopped && !draft.resumed && status >= 400 && status < 500)
-    return { phase: "refused", error: sentenceOf(error) };
-  // A job that ended early reads no further, which looks like a broken connection from here. The ledger knows.
   const job = await getJob(draft.tenant, draft.job).catch(() => undefined);
+  // A job that ended early reads no further, which looks like a broken connection from here.
   if (job && hasEnded(job)) return { phase: "answered", answer: job };
+  const begun = draft.resumed || (job?.counts.done ?? 0) > 0;
+  if (!stopped && !begun && status >= 400 && status < 500) {
+    return { phase: "refused", error: sentenceOf(error) };
+  }
   return { phase: "broken", error: stopped ? "" : sentenceOf(error) };
 }
 
