@@ -15,6 +15,7 @@ mod export_stream;
 mod feed;
 mod import_job;
 mod large;
+mod news;
 pub mod predicate;
 mod profile_apply;
 mod profile_export;

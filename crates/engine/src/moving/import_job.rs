@@ -182,9 +182,13 @@ impl Engine {
             tracing::warn!(job = %run.job.id, ?error, "the end of a job could not be written down");
             return;
         }
-        if let Some(state) = state.filter(|state| state.has_ended())
-            && let Err(error) = self.clear_files(&run, state).await
-        {
+        let Some(state) = state.filter(|state| state.has_ended()) else {
+            return;
+        };
+        if let Err(error) = self.tell_the_end(run.tenant, run.job.id).await {
+            tracing::warn!(job = %run.job.id, ?error, "nobody could be told how a job ended");
+        }
+        if let Err(error) = self.clear_files(&run, state).await {
             // They go with the job when it expires.
             tracing::warn!(job = %run.job.id, ?error, "files of an ended job are still there");
         }

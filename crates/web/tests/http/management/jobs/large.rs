@@ -63,6 +63,11 @@ on_each_engine! {
         let file = source.request("get", &format!("cloud_directory/export/download?id={id}")).send().await.expect(200);
         let users: Vec<Value> = serde_json::from_slice(&file.body).expect("an array");
         assert_eq!(users.len(), 2300);
+        server.engine.settle_mail().await;
+        let told = server.sent.to("ops@example.org");
+        assert_eq!(told.len(), 1);
+        assert!(told[0].mail.text.contains(id), "{}", told[0].mail.text);
+        assert!(!told[0].mail.text.contains(SECRET));
         // Its digest is that of the stream, and its file is there for three days.
         let job = source.get(&format!("jobs/{id}")).await;
         let (_, summary) = export(&source, "").await;
