@@ -8,5 +8,6 @@
 
 mod crash;
 mod mail;
+mod moving;
 mod process;
 mod start;

@@ -129,6 +129,38 @@ impl Administrator {
         Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
+    /// A call with a body as it stands; `None` when the service went away before it answered.
+    pub async fn send(&self, method: &str, path: &str, body: String) -> Option<(u16, Value)> {
+        let answer = self
+            .http
+            .request(
+                method.parse().expect("a method"),
+                format!("{}{path}", self.url),
+            )
+            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .bearer_auth(&self.token)
+            .body(body)
+            .send()
+            .await
+            .ok()?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    /// The text of an answer; `None` when the service went away before all of it came.
+    pub async fn text(&self, path: &str) -> Option<String> {
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .ok()?;
+        answer.text().await.ok()
+    }
+
     /// An instance with an application that may refresh; answers GUID, client id and secret.
     pub async fn stage(&self) -> (String, String, String) {
         let made = self
