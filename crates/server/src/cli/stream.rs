@@ -118,13 +118,28 @@ pub async fn export(
     bar.finish_and_clear();
     file.sync_all().context("cannot write the file")?;
     finish(&part, to, users)?;
-    for (what, count) in summary["lost"].as_object().into_iter().flatten() {
-        eprintln!("  not carried by this format: {what} of {count} users");
+    if let Some(words) = not_carried(&summary["lost"]) {
+        eprintln!("  note: this format does not carry {words}; `vestibule bundle export` does");
     }
     if summary["moments"].as_u64().unwrap_or(1) > 1 {
         eprintln!("  note: this export took so long that it is not of one moment");
     }
     Ok(())
+}
+
+/// What a format could not carry, in words.
+fn not_carried(lost: &Value) -> Option<String> {
+    const WORDS: [(&str, &str); 4] = [
+        ("profileIds", "profile ids"),
+        ("profileDetails", "pictures and other details of profiles"),
+        ("passwordChangedAt", "when passwords were changed"),
+        ("usersWithoutProfile", "that users have no profile yet"),
+    ];
+    let words: Vec<String> = WORDS
+        .iter()
+        .filter_map(|(name, words)| Some(format!("{words} ({})", lost[*name].as_u64()?)))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// Receives users behind `after`; answers the summary.
