@@ -110,6 +110,14 @@ export async function look(page, name) {
     await page.waitForTimeout(250);
     await page.screenshot({ path: shot(`${name}-${width}-${colorScheme}`), fullPage: true });
     if (width < 400) await page.setViewportSize({ width: 360, height });
+    // What measures itself lays itself out once more after the window has changed.
+    await page
+      .waitForFunction(
+        () => document.documentElement.scrollWidth <= document.documentElement.clientWidth,
+        undefined,
+        { timeout: 3000 },
+      )
+      .catch(() => {});
     const wide = await page.evaluate(
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
