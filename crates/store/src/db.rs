@@ -300,6 +300,19 @@ impl<'a> Conn<'a> {
         }
     }
 
+    /// Has the planner look anew at those of these tables that it believes to be far smaller than `rows`; other transactions plan anew
+    /// once this one has ended. Nothing to do on SQLite.
+    pub fn refresh_statistics(&mut self, tables: &[&str], rows: u64) -> Result<()> {
+        if matches!(self.engine, ConnEngine::Sqlite(_)) {
+            return Ok(());
+        }
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        for table in self.query(&dialect::outgrown(tables), &[Value::from(rows)])? {
+            self.execute(&format!("ANALYZE {}", table.text(0)?), &[])?;
+        }
+        Ok(())
+    }
+
     /// Runs a script of several statements without parameters. For migrations.
     pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
         self.guard(|engine| match engine {

@@ -8,7 +8,9 @@
 //! 6. Writes run one after another on SQLite and side by side on PostgreSQL ([`POSTGRES_LOCK`]).
 //! 7. The order of text: bytes on SQLite, the server's choice on PostgreSQL unless columns say `COLLATE "C"` (the migrations).
 //! 8. Many rows at a time: `COPY` on PostgreSQL, one prepared statement on SQLite ([`Conn::insert_many`], [`copy_row`]).
-//! 9. The catalogue of tables and columns (only [`unique_keys`] and `tests/seam.rs` read it).
+//! 9. The catalogue of tables and columns (only [`unique_keys`], [`outgrown`] and `tests/seam.rs` read it).
+//! 10. What the planner knows: PostgreSQL plans by statistics that its daemon takes now and then, SQLite by the shapes of the indexes
+//!     ([`outgrown`]).
 //!
 //! A statement text that means one thing on one engine and another on the other is a mistake, not a difference.
 
@@ -26,6 +28,17 @@ use crate::{Error, Result, Value, db::Conn};
 /// Waits for a lock by name that lasts until the transaction ends. Takes the name.
 pub(crate) const POSTGRES_LOCK: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended(CAST($1 AS TEXT), 0))";
+
+/// Tables that hold many times the rows that PostgreSQL's planner believes in, if they hold `$1` rows. One it never looked at counts
+/// as empty: plans for such a table may walk an index from end to end.
+pub(crate) fn outgrown(tables: &[&str]) -> String {
+    format!(
+        "SELECT CAST(relname AS TEXT) FROM pg_class \
+         WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) \
+         AND relname IN ('{}') AND CAST(reltuples AS BIGINT) < CAST($1 AS BIGINT) / 4 ORDER BY relname",
+        tables.join("', '")
+    )
+}
 
 /// Lets a transaction wait for locks without end: another node may be at a long migration.
 pub(crate) const POSTGRES_PATIENCE: &str = "SET LOCAL lock_timeout = 0";

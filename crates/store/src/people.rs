@@ -9,8 +9,13 @@ use vestibule_model::{
     time::Timestamp,
 };
 
-use crate::{Cells, Error, Result, Value, directory::StoredUser, scope::Tenant};
+use crate::{
+    Cells, Error, Result, Value,
+    directory::StoredUser,
+    scope::{Platform, Tenant},
+};
 
+const PEOPLE: [&str; 4] = ["directory_users", "profiles", "identities", "user_roles"];
 const USER_COLUMNS: [&str; 14] = [
     "tenant",
     "id",
@@ -295,6 +300,14 @@ impl Tenant<'_, '_> {
             row.identities = identities.remove(&row.id).unwrap_or_default();
         }
         Ok(())
+    }
+}
+
+impl Platform<'_, '_> {
+    /// Lets the database plan for `rows` more people than it may know of yet. For imports: a plan that was made for empty tables gets
+    /// slower with each user.
+    pub fn expect_people(&mut self, rows: u64) -> Result<()> {
+        self.conn.refresh_statistics(&PEOPLE, rows)
     }
 }
 

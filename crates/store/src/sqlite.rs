@@ -28,16 +28,17 @@ const GROUP_TIME: Duration = Duration::from_millis(5);
 /// Prepared statements kept for each connection.
 const STATEMENTS: usize = 256;
 
-/// Page caches are filled as pages are used: at most 8 MiB for the writer and 4 MiB for a reader. The log is written back to the
-/// database after 16 MiB.
+/// Page caches are filled as pages are used: at most 64 MiB for the writer, so that the pages of random keys that a batch of an import
+/// touches fit in, and 4 MiB for a reader. The log is written back to the database after 64 MiB: a page that changed several times till
+/// then is written once.
 const WRITER_SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 5000;
-    PRAGMA cache_size = -8192;
-    PRAGMA wal_autocheckpoint = 4096;
-    PRAGMA journal_size_limit = 67108864;
+    PRAGMA cache_size = -65536;
+    PRAGMA wal_autocheckpoint = 16384;
+    PRAGMA journal_size_limit = 134217728;
     PRAGMA trusted_schema = OFF;";
 const READER_SETTINGS: &str = "
     PRAGMA query_only = ON;

@@ -26,6 +26,8 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(60);
 /// How often a job that waits for its sender gives a sign of life.
 const BEAT: Duration = Duration::from_secs(4);
+/// How many times over an import grows before the database plans for its size again.
+const GROWTH: u64 = 8;
 /// Batches that are being read at a time, beside the one that is written.
 const AHEAD: usize = 2;
 
@@ -193,6 +195,7 @@ pub(super) async fn write_all(
 ) -> Ended {
     let seen = Arc::new(Seen::default());
     let resumed = run.done > 0;
+    let mut expected = run.done;
     loop {
         let batch = match timeout(BEAT, waiting.recv()).await {
             Err(_) => match after(run.beat().await) {
@@ -211,6 +214,10 @@ pub(super) async fn write_all(
         if let Some(ended) = after(write_batch(run, manner, batch, &seen).await) {
             return ended;
         }
+        if !manner.dry_run && run.done > expected {
+            expect_people(run).await;
+            expected = run.done.saturating_mul(GROWTH);
+        }
     }
     let mut warnings = Vec::new();
     if manner.dry_run && (resumed || seen.is_full()) {
@@ -219,6 +226,16 @@ pub(super) async fn write_all(
         ));
     }
     Ended::Done(warnings)
+}
+
+/// Plans that were made when the tables were small are made anew. An import goes on without that, only slower.
+async fn expect_people(run: &Run) {
+    let rows = run.done;
+    let planned = run.engine.store();
+    let planned = planned.platform_write(move |platform| platform.expect_people(rows));
+    if let Err(error) = planned.await {
+        tracing::warn!(job = %run.job.id, ?error, "the database did not take statistics of a growing instance");
+    }
 }
 
 async fn write_batch(

@@ -1,6 +1,6 @@
 //! Mail at a real mail server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vestibule_engine::mail::{Mail, Sender, SmtpMailer, SmtpServer};
 use vestibule_model::email::EmailAddress;
@@ -70,12 +70,7 @@ async fn a_server_that_cannot_now_is_asked_again() {
         let sink = SmtpSink::start().await;
         sink.refuse(command, answer);
         let service = service(&format!("smtp://{}", sink.authority())).await;
-        let begun = Instant::now();
         service.engine.send_mail(mail());
-        assert!(
-            begun.elapsed() < Duration::from_millis(500),
-            "nobody waits for mail"
-        );
         service.engine.settle_mail().await;
         assert_eq!(
             (sink.connections(), sink.received().len()),
@@ -121,7 +116,9 @@ async fn a_deaf_server_does_not_hold_up_the_end() {
     let sink = SmtpSink::deaf().await;
     let service = service(&format!("smtp://{}", sink.authority())).await;
     service.engine.send_mail(mail());
-    let begun = Instant::now();
-    service.engine.drain_mail(Duration::from_millis(300)).await;
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    let drained = service.engine.drain_mail(Duration::from_millis(300));
+    // Far less than the service would wait for an answer of the server.
+    tokio::time::timeout(Duration::from_secs(10), drained)
+        .await
+        .expect("the end comes");
 }
