@@ -5,7 +5,8 @@
 //! no user is there by half. A record that is refused leaves nothing behind and is named in the report.
 
 mod batch;
-mod bundle_job;
+mod bundle_export;
+mod bundle_import;
 mod bundle_people;
 mod directory_apply;
 mod directory_export;
@@ -32,7 +33,7 @@ use vestibule_store::scope::Tenant;
 
 use crate::{Error, Kind, Result};
 
-pub use bundle_job::BundleImport;
+pub use bundle_import::BundleImport;
 pub use bundle_people::BundleIds;
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};

@@ -481,6 +481,7 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
         include_str!("../../src/job.rs"),
+        include_str!("../../src/job/files.rs"),
         include_str!("../../src/people.rs"),
     ];
     let here = include_str!("tenant.rs");
