@@ -8,6 +8,7 @@ mod batch;
 mod bundle_export;
 mod bundle_import;
 mod bundle_people;
+mod digest;
 mod directory_apply;
 mod directory_export;
 mod directory_import;
@@ -24,6 +25,7 @@ mod profile_import;
 mod profile_record;
 mod render;
 mod scan;
+mod upload;
 
 use std::collections::HashMap;
 
@@ -33,6 +35,7 @@ use vestibule_store::scope::Tenant;
 
 use crate::{Error, Kind, Result};
 
+pub use bundle_export::BundleExport;
 pub use bundle_import::BundleImport;
 pub use bundle_people::BundleIds;
 pub use directory_export::DirectoryExport;

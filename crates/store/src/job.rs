@@ -152,6 +152,23 @@ impl Tenant<'_, '_> {
         Ok(changed == 1)
     }
 
+    /// Hands a job whose file was uploaded over to the workers, with its secret. `false` when somebody else has it now, or somebody asked
+    /// something of it.
+    pub fn hand_over_job(&mut self, lease: JobLease, sealed: Option<&[u8]>) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET state = 'queued', feed = 'parts', ready = 1, sealed = $4, progress = '{}', node = NULL, started_at = NULL, \
+             busy_ms = 0, lease_until = 0, warnings = '[]' \
+             WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running' AND wish IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(lease.id.to_string()),
+                Value::from(lease.epoch),
+                Value::from(sealed),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
     /// How many jobs have not ended.
     pub fn count_live_jobs(&mut self) -> Result<usize> {
         self.count(

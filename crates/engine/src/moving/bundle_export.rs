@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use vestibule_bundle::{BundleError, BundleWriter, Person, Source, WriterState};
 use vestibule_crypto::bundle::BundleKey;
-use vestibule_model::job::{Job, JobFeed, JobKind};
+use vestibule_model::{
+    id::JobId,
+    job::{Job, JobFeed, JobKind},
+};
 use vestibule_store::job::JobFile;
 use zeroize::Zeroizing;
 
@@ -15,6 +18,7 @@ use super::{
     directory_export::check_secret,
     export_stream::{Only, Tally},
     feed::{Ended, after},
+    import_job::other_job,
     large::ExportOptions,
     render::{Seal, directory_record, federated_record},
     scan::{Page, People, Who},
@@ -42,27 +46,42 @@ struct OutProgress {
     moments_from: Vec<String>,
 }
 
+/// How a bundle is to be made.
+pub struct BundleExport {
+    /// The secret to seal it with.
+    pub secret: Zeroizing<String>,
+    /// Days that it is kept: 1 to 30, 7 unless told.
+    pub days: Option<i64>,
+    /// Only those of whom this is true.
+    pub predicate: Option<String>,
+    /// The job's name, so that whoever asks knows it before the answer.
+    pub job: Option<JobId>,
+}
+
 impl Engine {
-    /// Starts a job that writes everybody in the instance to a bundle, which is kept for `days` days (1 to 30, 7 unless told).
-    pub async fn export_bundle(
-        &self,
-        manager: &Manager,
-        secret: Zeroizing<String>,
-        days: Option<i64>,
-        predicate: Option<String>,
-    ) -> Result<Job> {
-        check_secret(&secret)?;
-        let mut options = ExportOptions::new(None, days)?;
-        if let Some(text) = &predicate {
+    /// Starts a job that writes everybody in the instance to a bundle. One of this name that was asked for in the same way is answered
+    /// as it stands.
+    ///
+    /// # Errors
+    /// `OTHER_JOB` (409) when the name is that of a job asked for otherwise.
+    pub async fn export_bundle(&self, manager: &Manager, export: BundleExport) -> Result<Job> {
+        check_secret(&export.secret)?;
+        let mut options = ExportOptions::new(None, export.days)?;
+        if let Some(text) = &export.predicate {
             Only::new(std::slice::from_ref(text), 0)?;
         }
-        options.predicate = predicate;
+        options.predicate = export.predicate;
         let mut job = self.new_job(manager, JobKind::BundleExport, JobFeed::Instance);
+        job.id = export.job.unwrap_or(job.id);
         job.ready = true;
         job.options = serde_json::to_string(&options).map_err(Error::internal)?;
-        let id = job.id;
-        self.add_job(manager, job, Some(&secret)).await?;
-        self.get_job(manager, id).await
+        let (id, asked) = (job.id, job.options.clone());
+        let added = self.add_job(manager, job, Some(&export.secret)).await?;
+        let job = self.get_job(manager, id).await?;
+        if !added && (job.kind != JobKind::BundleExport || job.options != asked) {
+            return Err(other_job());
+        }
+        Ok(job)
     }
 
     /// Goes on with the making of a bundle.
@@ -261,7 +280,7 @@ impl Writing {
 }
 
 /// The people of a page who belong to the bundle.
-fn people_of(page: Page, only: Option<&Only>) -> Result<Vec<Person>> {
+pub(super) fn people_of(page: Page, only: Option<&Only>) -> Result<Vec<Person>> {
     let names = page.names;
     let mut record = Vec::new();
     let mut people = Vec::new();

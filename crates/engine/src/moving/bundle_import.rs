@@ -2,15 +2,13 @@
 
 use std::{io::Read, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking, time::timeout};
 use vestibule_bundle::{BundleError, BundleReader, Manifest};
 use vestibule_model::{
     Invalid,
     id::{JobId, TenantId},
-    job::{Job, JobError, JobFeed, JobKind},
+    job::{Job, JobError, JobFeed, JobKind, JobState},
 };
 use vestibule_store::job::JobFile;
 use zeroize::Zeroizing;
@@ -20,9 +18,9 @@ use super::{
     batch::{Codec, bundled},
     bundle_people::{BundleIds, Ids},
     directory_export::check_secret,
-    feed::{Broken, Ended, Manner, after, write_all},
-    import_job::ImportOptions,
-    large::FileWriter,
+    feed::{Body, Ended, Manner, after, write_all},
+    import_job::{ImportOptions, other_job},
+    upload::Received,
 };
 use crate::{
     Engine, Error, Kind, Result,
@@ -50,55 +48,108 @@ pub struct BundleImport {
     pub policy: OnConflict,
     /// Whether nothing is to be changed.
     pub dry_run: bool,
+    /// The job's name, so that an upload that breaks off can be gone on with.
+    pub job: Option<JobId>,
+    /// The number of the body's first byte.
+    pub offset: u64,
+}
+
+impl BundleImport {
+    fn options(&self) -> ImportOptions {
+        ImportOptions {
+            on_conflict: self.policy.name().to_owned(),
+            dry_run: self.dry_run,
+            remap: self.ids == BundleIds::Remap,
+            ..ImportOptions::default()
+        }
+    }
 }
 
 impl Engine {
-    /// Stores a bundle as it comes and starts the job that checks it as a whole and then imports it. An upload that breaks off leaves
-    /// nothing.
+    /// Stores a bundle as it comes and starts the job that checks it as a whole and then imports it. What arrived of an upload whose
+    /// job has a name stays when it breaks off: the job then waits for the rest. Without a name nothing stays.
+    ///
+    /// # Errors
+    /// `GAP` (409) when the body begins behind the first byte that is missing; `OTHER_JOB` (409) when the name is that of a job asked for
+    /// otherwise.
     pub async fn import_bundle(
         &self,
         manager: &Manager,
         import: BundleImport,
-        body: impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin,
+        body: Body,
     ) -> Result<Job> {
         check_secret(&import.secret)?;
-        let options = ImportOptions {
-            on_conflict: import.policy.name().to_owned(),
-            dry_run: import.dry_run,
-            remap: import.ids == BundleIds::Remap,
-            ..ImportOptions::default()
-        };
-        let job = self.new_job(manager, JobKind::BundleImport, JobFeed::Parts);
-        let id = job.id;
-        self.add_job(manager, job, None).await?;
-        if let Err(error) = self.store_body(manager.tenant(), id, body).await {
-            self.remove_job(manager.tenant(), id).await?;
-            return Err(error);
+        let mut job = self.new_job(manager, JobKind::BundleImport, JobFeed::Request);
+        job.id = import.job.unwrap_or(job.id);
+        let options = import.options();
+        job.options = options.text()?;
+        let (tenant, id) = (manager.tenant(), job.id);
+        if !self.add_job(manager, job, None).await? {
+            let known = self.get_job(manager, id).await?;
+            if known.kind != JobKind::BundleImport || ImportOptions::read(&known)? != options {
+                return Err(other_job());
+            }
+            if known.feed != JobFeed::Request || known.state.has_ended() {
+                return Ok(known);
+            }
         }
-        let (options, sealed) = (options.text()?, self.seal_job_secret(id, &import.secret));
-        self.store()
-            .write(manager.tenant(), move |t| {
-                Ok::<_, Error>(t.begin_job(id, &options, Some(&sealed))?)
-            })
-            .await?;
+        let mut run = self.take(tenant, id).await?;
+        let there = Received::of(&run.job)?.uploaded;
+        if import.offset > there {
+            run.end(JobState::Paused, None, Vec::new(), None, None)
+                .await?;
+            return Err(Error::conflict(
+                "gap",
+                format!(
+                    "The next byte of this file is number {there}, and the body begins at {}.",
+                    import.offset
+                ),
+            ));
+        }
+        match self.receive(&mut run, import.offset, body).await {
+            Ok(None) => self.begin_import(&mut run, &import.secret).await?,
+            Ok(Some(Ended::Paused(Some(why)))) if import.job.is_none() => {
+                self.remove_job(tenant, id).await?;
+                return Err(Error::invalid(why));
+            }
+            Ok(Some(ended)) => self.end_upload(&run, ended).await?,
+            Err(error) => self.end_upload(&run, Ended::Error(error)).await?,
+        }
         self.get_job(manager, id).await
     }
 
-    async fn store_body(
-        &self,
-        tenant: TenantId,
-        id: JobId,
-        mut body: impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin,
-    ) -> Result<()> {
-        let mut file = FileWriter::new(self.clone(), tenant, id);
-        while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|Broken(why)| Error::invalid(why))?;
-            file.push(&bytes).await?;
+    /// The file is whole: workers may have it.
+    async fn begin_import(&self, run: &mut Run, secret: &str) -> Result<()> {
+        if Received::of(&run.job)?.uploaded == 0 {
+            self.remove_job(run.tenant, run.job.id).await?;
+            return Err(Invalid::new("", "the body is empty, not a bundle").into());
         }
-        match file.finish().await? {
-            0 => Err(Invalid::new("", "the body is empty, not a bundle").into()),
-            _ => Ok(()),
+        if self.hand_over(run, secret).await? {
+            return Ok(());
         }
+        // Somebody asked something of it at this moment, or has it now.
+        let asked = after(run.beat().await).unwrap_or(Ended::Paused(None));
+        self.end_upload(run, asked).await
+    }
+
+    async fn hand_over(&self, run: &Run, secret: &str) -> Result<bool> {
+        let (lease, sealed) = (run.lease(), self.seal_job_secret(run.job.id, secret));
+        self.store()
+            .write(run.tenant, move |t| {
+                Ok::<_, Error>(t.hand_over_job(lease, Some(&sealed))?)
+            })
+            .await
+    }
+
+    /// Writes down how an upload ended; what arrived of a cancelled one is of no use.
+    async fn end_upload(&self, run: &Run, ended: Ended) -> Result<()> {
+        let cancelled = matches!(ended, Ended::Cancelled);
+        self.settle(run, ended).await?;
+        if cancelled {
+            self.remove_job_file(run.tenant, run.job.id, JobFile::In)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Goes on with the import of a bundle: checks it as a whole unless that was done, then imports it.

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Bytes of a part of a file before compression.
-const PART: usize = 1 << 20;
+pub(super) const PART: usize = 1 << 20;
 /// Days that a file is kept, unless told.
 const USUAL_DAYS: i64 = 7;
 /// Most days.
