@@ -14,10 +14,10 @@ use super::{
 };
 
 pub use export::export;
-pub use import::{ImportOptions, body_of, import, tell};
+pub use import::{ImportOptions, import, tell};
 
 /// How often a broken connection is tried again before giving up.
-const TRIES: u32 = 8;
+pub const TRIES: u32 = 8;
 
 /// Which users: they are exported and imported by different calls.
 #[derive(Clone, Copy)]
@@ -84,11 +84,6 @@ pub async fn move_users(
         answer[name] = job;
     }
     Ok(answer)
-}
-
-/// A refusal of the service is final; a broken connection is not.
-fn is_refusal(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<super::client::Refused>().is_some()
 }
 
 /// Opens a file that only its owner reads, and keeps what is in it.

@@ -12,9 +12,9 @@ use indicatif::ProgressBar;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Kind, TRIES, is_refusal, private_file};
+use super::{Kind, TRIES, private_file};
 use crate::cli::{
-    client::{Client, Request},
+    client::{Client, Request, refusal},
     output::Output,
 };
 
@@ -54,7 +54,7 @@ pub async fn export(
                 // What was received whole is kept.
                 (users, after) = good_part(&mut file, kind)?;
                 tries = if users > before { 1 } else { tries + 1 };
-                if tries > TRIES || is_refusal(&error) {
+                if tries > TRIES || refusal(&error).is_some() {
                     return Err(error.context(format!(
                         "{users} users are in {}; the same command goes on behind them",
                         part.display()

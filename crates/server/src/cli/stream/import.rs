@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use reqwest::Method;
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
-use super::{Kind, TRIES, is_refusal};
+use super::{Kind, TRIES};
 use crate::cli::{
-    client::{Client, Request},
+    client::{Client, Request, refusal},
     output::{Output, print, print_json},
+    upload::parts_of,
 };
 
 /// What an import is asked for.
@@ -92,7 +92,7 @@ pub async fn import(
                 bar.finish_and_clear();
                 return Ok(job);
             }
-            Err(error) if is_refusal(&error) || standard_input || tries >= TRIES => {
+            Err(error) if refusal(&error).is_some() || standard_input || tries >= TRIES => {
                 return Err(error);
             }
             Err(error) => {
@@ -105,20 +105,14 @@ pub async fn import(
 }
 
 /// A file, or standard input for `-`, as a body that is read while it is sent.
-pub async fn body_of(file: &Path) -> Result<reqwest::Body> {
+async fn body_of(file: &Path) -> Result<reqwest::Body> {
     let reader: Box<dyn tokio::io::AsyncRead + Send + Unpin> = if file.as_os_str() == "-" {
         Box::new(tokio::io::stdin())
     } else {
         let opened = tokio::fs::File::open(file).await;
         Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
     };
-    let parts = futures_util::stream::try_unfold(reader, |mut reader| async move {
-        let mut buffer = vec![0; 1 << 17];
-        let n = reader.read(&mut buffer).await?;
-        buffer.truncate(n);
-        Ok::<_, std::io::Error>((n > 0).then_some((buffer, reader)))
-    });
-    Ok(reqwest::Body::wrap_stream(parts))
+    Ok(reqwest::Body::wrap_stream(parts_of(reader)))
 }
 
 /// Moves the bar to where the job is. Whoever only wants to see it does not mind a failure.
