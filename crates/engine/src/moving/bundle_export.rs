@@ -44,6 +44,8 @@ struct OutProgress {
     /// Number of the next part of the file.
     part: u64,
     moments_from: Vec<String>,
+    /// Whether the end of the file is written.
+    finished: bool,
 }
 
 /// How a bundle is to be made.
@@ -126,7 +128,7 @@ impl Engine {
                     };
                     writing.people.extend(people);
                 }
-                if ended {
+                if ended && who == Who::Bundled {
                     progress.profiles = true;
                     progress.after = String::new();
                 }
@@ -141,7 +143,10 @@ impl Engine {
                 }
             }
         }
-        writing.flush(run, &mut progress, Last::Yes).await?;
+        if !progress.finished {
+            progress.finished = true;
+            writing.flush(run, &mut progress, Last::Yes).await?;
+        }
         let state = progress.writer.take();
         let digest = state.map(|state| state.content_digest());
         Ok(Ended::Exported(Box::new(Tally {
@@ -266,7 +271,10 @@ impl Writing {
         let packed = aside(move || zstd::encode_all(bytes.as_slice(), 1)).await?;
         let packed = packed.map_err(Error::internal)?;
         run.step(users, move |t| {
-            t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+            // An earlier try may have been committed, and its answer lost.
+            if t.find_job_part(id, JobFile::Out, number)?.is_none() {
+                t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+            }
             let mut step = Step {
                 bytes: length,
                 progress: Some(text.clone()),

@@ -74,6 +74,8 @@ struct Progress {
     /// Users behind which a later moment begins.
     moments_from: Vec<String>,
     lost: Lost,
+    /// Whether the end of the file is written.
+    finished: bool,
 }
 
 type Lost = super::export_stream::Lost;
@@ -180,6 +182,9 @@ impl Engine {
         let mut progress: Progress =
             serde_json::from_str(&run.job.progress).map_err(Error::internal)?;
         let mut tally = progress.tally()?;
+        if progress.finished {
+            return Ok(Ended::Exported(Box::new(tally)));
+        }
         let total = self
             .store()
             .read(tenant, |t| Ok::<_, Error>(t.count_directory_users()?))
@@ -211,7 +216,7 @@ impl Engine {
                 continue;
             }
             let text = part_of_array(&std::mem::take(&mut buffer), progress.part, ended);
-            progress = Progress::of(&tally, progress.part + 1);
+            progress = Progress::of(&tally, progress.part + 1, ended);
             let done = write_part(run, text, users, total, &progress, progress.part - 1).await?;
             users = 0;
             if let Some(done) = after(Ok(done)) {
@@ -248,13 +253,14 @@ impl Engine {
 }
 
 impl Progress {
-    fn of(tally: &Tally, part: u64) -> Self {
+    fn of(tally: &Tally, part: u64, finished: bool) -> Self {
         Self {
             after: tally.last.clone().unwrap_or_default(),
             part,
             digest: tally.digest.to_string(),
             moments_from: tally.moments_from.clone(),
             lost: tally.lost,
+            finished,
         }
     }
 
@@ -344,7 +350,10 @@ async fn write_part(
     let progress = serde_json::to_string(progress).map_err(Error::internal)?;
     let id = run.job.id;
     run.step(users, move |t| {
-        t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+        // An earlier try may have been committed, and its answer lost.
+        if t.find_job_part(id, JobFile::Out, number)?.is_none() {
+            t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+        }
         let mut step = Step {
             bytes,
             total: Some(total),

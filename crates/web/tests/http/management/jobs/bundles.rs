@@ -62,6 +62,34 @@ async fn peopled<'a>(server: &'a vestibule_testkit::TestServer, name: &str) -> I
     at
 }
 
+/// Goes on with a job while somebody asks it to rest all the time; its file and itself when it has ended.
+async fn rest_often(at: &Instance<'_>, id: &str) -> (Vec<u8>, Value) {
+    let mut rests = 0;
+    let pause = format!("jobs/{id}/pause");
+    let job = loop {
+        let work = at.server.engine.work_on_a_job();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                worked = &mut work => { worked.expect("a worker"); break; }
+                _ = async { at.post(&pause, json!({})).await }, if rests < 40 => {}
+            }
+        }
+        let job = at.get(&format!("jobs/{id}")).await;
+        if job["state"] != "paused" {
+            break job;
+        }
+        rests += 1;
+        at.post(&format!("jobs/{id}/resume"), json!({}))
+            .await
+            .expect(200);
+    };
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let path = format!("jobs/{id}/download");
+    (at.request("get", &path).send().await.expect(200).body, job)
+}
+
 on_each_engine! {
     async fn everybody_moves_whole_and_comes_out_the_same(server) {
         let (source, target) = (peopled(&server, "source").await, with_roles(&server, "target").await);
@@ -262,5 +290,20 @@ on_each_engine! {
         assert_eq!((&job["withoutPassword"], job.get("ids"), job.get("uploaded")), (&json!(true), None, None), "{job}");
         let job = import(&target, "", "").await.expect(200).json();
         assert_eq!((&job["withoutPassword"], &job["waitsForInput"]), (&json!(false), &json!(false)), "{job}");
+    }
+
+    async fn a_job_that_rests_at_every_checkpoint_makes_the_same_file(server) {
+        let at = peopled(&server, "source").await;
+        let (_, whole) = bundle(&at).await;
+        let asked = at.post("bundle/export", json!({"encryptionSecret": SECRET})).await.expect(202).json();
+        let (file, job) = rest_often(&at, asked["id"].as_str().unwrap()).await;
+        let verified = vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle");
+        assert_eq!(verified.counts.people, 1103);
+        assert_eq!((&job["digest"], &job["counts"]["added"]), (&whole["digest"], &json!(1103)), "{job}");
+        let asked = at.post("cloud_directory/export/all", json!({"encryptionSecret": SECRET})).await.expect(202).json();
+        let (file, job) = rest_often(&at, asked["id"].as_str().unwrap()).await;
+        let users: Vec<Value> = serde_json::from_slice(&file).expect("an array");
+        assert_eq!((users.len(), &job["counts"]["added"]), (1101, &json!(1101)), "{job}");
+        assert_eq!(job["digest"], export(&at, "").await.1["digest"]);
     }
 }
