@@ -17,6 +17,7 @@ mod export_stream;
 mod feed;
 mod import_job;
 mod large;
+mod lost;
 mod news;
 pub mod predicate;
 mod profile_apply;
@@ -44,7 +45,7 @@ pub(crate) use export_stream::MOST_EXPORTS;
 pub use export_stream::{Only, StreamExport, Summary};
 pub use feed::{Body, Broken};
 pub use import_job::{StreamImport, Streamed};
-pub use large::Upload;
+pub use large::{ExportAll, Upload};
 pub use profile_export::ProfileExport;
 
 /// Users of one transaction.

@@ -69,10 +69,7 @@ impl Engine {
     pub async fn export_bundle(&self, manager: &Manager, export: BundleExport) -> Result<Job> {
         check_secret(&export.secret)?;
         let mut options = ExportOptions::new(None, export.days)?;
-        if let Some(text) = &export.predicate {
-            Only::new(std::slice::from_ref(text), 0)?;
-        }
-        options.predicate = export.predicate;
+        options.set_predicate(export.predicate)?;
         let mut job = self.new_job(manager, JobKind::BundleExport, JobFeed::Instance);
         job.id = export.job.unwrap_or(job.id);
         job.ready = true;
@@ -104,10 +101,7 @@ impl Engine {
         }
         let options: ExportOptions =
             serde_json::from_str(&run.job.options).map_err(Error::internal)?;
-        let only = options
-            .predicate
-            .map(|text| Only::new(&[text], 0))
-            .transpose()?;
+        let only = options.only()?;
         let mut writing = self.begin_writing(run, secret, &progress).await?;
         let mut whos = vec![Who::Unattached];
         if !progress.profiles {

@@ -19,7 +19,7 @@ use vestibule_store::{
     job::{JobEnd, JobFile, JobLines, JobStep},
     people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
-    profile::ProfileSearch,
+    profile::{LeftOut, ProfileSearch},
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
     snapshot::{Revocation, RevocationKind, SealedKey},
@@ -264,6 +264,8 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     };
     t.add_identities_of([&mut row].into_iter())?;
     assert!(row.identities.is_empty());
+    assert_eq!(t.count_left_out_of_directory()?, LeftOut::default());
+    assert_eq!(t.count_left_out_of_profiles()?, LeftOut::default());
     assert!(t.find_job(ids().job)?.is_none());
     assert!(t.find_job_secret(ids().job)?.is_none());
     assert!(t.list_jobs(None, None, Some(ids().job), 10)?.is_empty());

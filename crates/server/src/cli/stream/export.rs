@@ -38,7 +38,7 @@ pub async fn export(
     }
     let bar = output.counter("exporting");
     bar.set_position(users);
-    let mut tries = 0;
+    let (mut tries, mut resumed) = (0, users > 0);
     let summary = loop {
         let before = users;
         let call = receive(client, guid, kind, &after, &mut file, &bar, &mut users);
@@ -53,6 +53,7 @@ pub async fn export(
             Err(error) => {
                 // What was received whole is kept.
                 (users, after) = good_part(&mut file, kind)?;
+                resumed = users > 0;
                 tries = if users > before { 1 } else { tries + 1 };
                 if tries > TRIES || refusal(&error).is_some() {
                     return Err(error.context(format!(
@@ -68,8 +69,13 @@ pub async fn export(
     bar.finish_and_clear();
     file.sync_all().context("cannot write the file")?;
     finish(&part, to, users)?;
-    if let Some(words) = not_carried(&summary["lost"]) {
+    // One that went on behind a break was only told of the rest.
+    let about = if resumed { "at least " } else { "" };
+    if let Some(words) = not_carried(&summary["lost"], about) {
         eprintln!("  note: this format does not carry {words}; `vestibule bundle export` does");
+    }
+    if let Some(anonymous) = summary["lost"]["anonymousUsers"].as_u64() {
+        eprintln!("  note: {anonymous} anonymous profiles stay behind, as in every export");
     }
     if summary["moments"].as_u64().unwrap_or(1) > 1 {
         eprintln!("  note: this export took so long that it is not of one moment");
@@ -77,17 +83,24 @@ pub async fn export(
     Ok(())
 }
 
-/// What a format could not carry, in words.
-fn not_carried(lost: &Value) -> Option<String> {
-    const WORDS: [(&str, &str); 4] = [
+/// What a format could not carry, in words. `about` stands before each count.
+fn not_carried(lost: &Value, about: &str) -> Option<String> {
+    const WORDS: [(&str, &str); 11] = [
+        ("directoryIds", "directory ids"),
+        ("originalIds", "ids from before these"),
         ("profileIds", "profile ids"),
+        ("profileTimes", "when profiles were made"),
+        ("profileNames", "names of profiles that differ"),
         ("profileDetails", "pictures and other details of profiles"),
+        ("otherIdentities", "identities at other providers"),
         ("passwordChangedAt", "when passwords were changed"),
         ("usersWithoutProfile", "that users have no profile yet"),
+        ("futureUsers", "prepared users"),
+        ("removedUsers", "profiles of removed users"),
     ];
     let words: Vec<String> = WORDS
         .iter()
-        .filter_map(|(name, words)| Some(format!("{words} ({})", lost[*name].as_u64()?)))
+        .filter_map(|(name, words)| Some(format!("{words} ({about}{})", lost[*name].as_u64()?)))
         .collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
@@ -215,6 +228,21 @@ fn write_export(lines: impl BufRead, out: &mut impl Write, users: u64) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_carried_is_told_in_words() {
+        let lost = serde_json::json!({"profileIds": 3, "futureUsers": 1, "anonymousUsers": 9});
+        assert_eq!(
+            not_carried(&lost, "").unwrap(),
+            "profile ids (3), prepared users (1)"
+        );
+        assert_eq!(
+            not_carried(&lost, "at least ").unwrap(),
+            "profile ids (at least 3), prepared users (at least 1)"
+        );
+        assert_eq!(not_carried(&serde_json::json!({"anonymousUsers": 9}), ""), None);
+        assert_eq!(not_carried(&Value::Null, ""), None);
+    }
 
     #[test]
     fn a_part_of_an_export_is_cut_to_whole_lines() {
