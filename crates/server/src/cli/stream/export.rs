@@ -240,7 +240,10 @@ mod tests {
             not_carried(&lost, "at least ").unwrap(),
             "profile ids (at least 3), prepared users (at least 1)"
         );
-        assert_eq!(not_carried(&serde_json::json!({"anonymousUsers": 9}), ""), None);
+        assert_eq!(
+            not_carried(&serde_json::json!({"anonymousUsers": 9}), ""),
+            None
+        );
         assert_eq!(not_carried(&Value::Null, ""), None);
     }
 
