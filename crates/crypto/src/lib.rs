@@ -4,6 +4,7 @@
 pub mod bundle;
 pub mod compare;
 pub mod content_digest;
+pub mod derived;
 pub mod envelope;
 pub mod jose;
 pub mod password;

@@ -97,20 +97,26 @@ impl Engine {
     pub async fn delete_job(&self, manager: &Manager, id: JobId) -> Result<()> {
         let now = self.now();
         let expires = Some(self.kept_until(now));
-        let ended = self
+        let found = self
             .store()
             .write(manager.tenant(), move |t| {
                 let job = find(t, id)?;
-                if !job.state.has_ended() && !t.wish_job(id, JobWish::Cancel, now)? {
-                    t.settle_job(id, JobState::Cancelled, false, now, expires)?;
+                if job.state.has_ended() {
+                    return Ok(Found::Ended);
                 }
-                Ok::<_, Error>(job.state.has_ended())
+                if t.wish_job(id, JobWish::Cancel, now)? {
+                    return Ok(Found::AtWork);
+                }
+                t.settle_job(id, JobState::Cancelled, false, now, expires)?;
+                Ok::<_, Error>(Found::AtRest)
             })
             .await?;
-        if ended {
-            self.remove_job(manager.tenant(), id).await?;
+        match found {
+            Found::Ended => self.remove_job(manager.tenant(), id).await,
+            Found::AtRest => self.remove_job_files(manager.tenant(), id).await,
+            // Whoever works on it does that.
+            Found::AtWork => Ok(()),
         }
-        Ok(())
     }
 
     /// The lines that a job has to tell behind those of `position` (-1 for the first), with their position.
@@ -131,12 +137,17 @@ impl Engine {
 
     /// Removes an ended job, its files first and in steps.
     pub(crate) async fn remove_job(&self, tenant: TenantId, id: JobId) -> Result<()> {
-        for file in [JobFile::In, JobFile::Out] {
-            self.remove_job_file(tenant, id, file).await?;
-        }
+        self.remove_job_files(tenant, id).await?;
         self.store()
             .write(tenant, move |t| Ok::<_, Error>(t.delete_job(id)?))
             .await?;
+        Ok(())
+    }
+
+    async fn remove_job_files(&self, tenant: TenantId, id: JobId) -> Result<()> {
+        for file in [JobFile::In, JobFile::Out] {
+            self.remove_job_file(tenant, id, file).await?;
+        }
         Ok(())
     }
 
@@ -174,14 +185,16 @@ impl Engine {
         let sealed = secret.map(|secret| self.seal_job_secret(job.id, secret));
         self.store()
             .write(tenant, move |t| {
-                if t.count_live_jobs()? >= MOST_LIVE {
+                let added = t.insert_job(&job, sealed.as_deref())?;
+                // One that is gone on with is none more.
+                if added && t.count_live_jobs()? > MOST_LIVE {
                     return Err(Error::new(
                         Kind::Throttled(60),
                         "too_many_jobs",
                         "This instance has too many jobs that have not ended.",
                     ));
                 }
-                Ok(t.insert_job(&job, sealed.as_deref())?)
+                Ok(added)
             })
             .await
     }
@@ -246,6 +259,13 @@ impl Engine {
             expires_at: Some(now.plus_seconds(30 * 24 * 3600)),
         }
     }
+}
+
+/// How a job that is to be deleted was found.
+enum Found {
+    Ended,
+    AtWork,
+    AtRest,
 }
 
 fn secret_context(job: JobId) -> String {

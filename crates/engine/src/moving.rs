@@ -5,8 +5,10 @@
 //! no user is there by half. A record that is refused leaves nothing behind and is named in the report.
 
 mod batch;
-mod bundle_job;
+mod bundle_export;
+mod bundle_import;
 mod bundle_people;
+mod digest;
 mod directory_apply;
 mod directory_export;
 mod directory_import;
@@ -15,6 +17,7 @@ mod export_stream;
 mod feed;
 mod import_job;
 mod large;
+mod lost;
 mod news;
 pub mod predicate;
 mod profile_apply;
@@ -23,6 +26,7 @@ mod profile_import;
 mod profile_record;
 mod render;
 mod scan;
+mod upload;
 
 use std::collections::HashMap;
 
@@ -32,7 +36,8 @@ use vestibule_store::scope::Tenant;
 
 use crate::{Error, Kind, Result};
 
-pub use bundle_job::BundleImport;
+pub use bundle_export::BundleExport;
+pub use bundle_import::BundleImport;
 pub use bundle_people::BundleIds;
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
@@ -40,7 +45,7 @@ pub(crate) use export_stream::MOST_EXPORTS;
 pub use export_stream::{Only, StreamExport, Summary};
 pub use feed::{Body, Broken};
 pub use import_job::{StreamImport, Streamed};
-pub use large::Upload;
+pub use large::{ExportAll, Upload};
 pub use profile_export::ProfileExport;
 
 /// Users of one transaction.

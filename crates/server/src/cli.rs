@@ -8,10 +8,12 @@ mod directory;
 mod instance;
 mod job;
 mod login;
+mod migrate;
 mod output;
 mod profile;
 mod split;
 mod stream;
+mod upload;
 mod users;
 
 use std::{
@@ -43,6 +45,8 @@ pub enum ClientCommand {
     /// Everybody of an instance in one sealed file: export, import, verify.
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    /// Move an instance, configuration and people, to another one, here or at another service.
+    Migrate(migrate::MigrateArguments),
     /// Long work: list, show, watch, report, pause, resume, cancel.
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -93,21 +97,34 @@ impl Connection {
     /// The key that was given. The command line wins over the environment, which is why the latter is read here: a key in the
     /// environment must not clash with a file on the command line.
     fn given_key(&self) -> Result<Option<String>> {
-        if let Some(key) = &self.api_key {
-            return Ok(Some(key.clone()));
+        match key_on_line(self.api_key.as_deref(), self.api_key_file.as_deref())? {
+            Some(key) => Ok(Some(key)),
+            None => key_in_environment("VESTIBULE_API_KEY"),
         }
-        if let Some(path) = &self.api_key_file {
-            return key_in(path).map(Some);
-        }
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(key) = set("VESTIBULE_API_KEY") {
-            let key = key.into_string().ok();
-            return key.context("VESTIBULE_API_KEY is not text").map(Some);
-        }
-        set("VESTIBULE_API_KEY_FILE")
-            .map(|path| key_in(&PathBuf::from(path)))
-            .transpose()
     }
+}
+
+/// A key from the command line.
+fn key_on_line(key: Option<&str>, file: Option<&Path>) -> Result<Option<String>> {
+    match (key, file) {
+        (Some(key), _) => Ok(Some(key.to_owned())),
+        (None, Some(path)) => key_in(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A key from the environment: from this variable, or from the file that is named in `<variable>_FILE`.
+fn key_in_environment(variable: &str) -> Result<Option<String>> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(key) = set(variable) {
+        let key = key.into_string().ok();
+        return key
+            .with_context(|| format!("{variable} is not text"))
+            .map(Some);
+    }
+    set(&format!("{variable}_FILE"))
+        .map(|path| key_in(&PathBuf::from(path)))
+        .transpose()
 }
 
 fn key_in(path: &Path) -> Result<String> {
@@ -141,6 +158,7 @@ pub fn run(command: ClientCommand) -> Result<()> {
                 ClientCommand::Users(command) => users::run(command).await,
                 ClientCommand::Directory(command) => directory::run(command).await,
                 ClientCommand::Bundle(command) => bundle::run(command).await,
+                ClientCommand::Migrate(arguments) => migrate::run(arguments).await,
                 ClientCommand::Job(command) => job::run(command).await,
                 ClientCommand::Apikey(command) => apikey::run(command).await,
                 ClientCommand::Login(arguments) => login::run(arguments).await,

@@ -1,4 +1,6 @@
-//! The jobs ledger: jobs, what they tell of single records, and their files.
+//! The jobs ledger. What jobs tell of single records, and their files, are in `files`.
+
+mod files;
 
 use vestibule_model::{
     id::{JobId, TenantId},
@@ -10,6 +12,8 @@ use crate::{
     Error, Result, Row, Value,
     scope::{Platform, Tenant},
 };
+
+pub use files::{JobFile, JobLines};
 
 /// What a checkpoint adds to a job, in the transaction of what it counts.
 #[derive(Debug, Clone, Default)]
@@ -43,42 +47,6 @@ pub struct JobEnd {
     pub at: Timestamp,
     /// When it leaves the ledger.
     pub expires_at: Option<Timestamp>,
-}
-
-/// What single records of a job have to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobLines {
-    /// Records that were not simply added.
-    Report,
-    /// Old and new ids.
-    Map,
-}
-
-/// Which way a file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobFile {
-    /// What an import reads.
-    In,
-    /// What an export made.
-    Out,
-}
-
-impl JobLines {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Report => "report",
-            Self::Map => "map",
-        }
-    }
-}
-
-impl JobFile {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
-    }
 }
 
 const COLUMNS: &str = "id, kind, state, feed, ready, wish, options, total, added, updated, skipped, failed, without_password, bytes, \
@@ -178,6 +146,23 @@ impl Tenant<'_, '_> {
                 Value::from(self.key()),
                 Value::from(job.to_string()),
                 Value::from(options),
+                Value::from(sealed),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Hands a job whose file was uploaded over to the workers, with its secret. `false` when somebody else has it now, or somebody asked
+    /// something of it.
+    pub fn hand_over_job(&mut self, lease: JobLease, sealed: Option<&[u8]>) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET state = 'queued', feed = 'parts', ready = 1, sealed = $4, progress = '{}', node = NULL, started_at = NULL, \
+             busy_ms = 0, lease_until = 0, warnings = '[]' \
+             WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running' AND wish IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(lease.id.to_string()),
+                Value::from(lease.epoch),
                 Value::from(sealed),
             ],
         )?;
@@ -325,101 +310,6 @@ impl Tenant<'_, '_> {
             &[Value::from(self.key()), Value::from(job.to_string())],
         )?;
         Ok(deleted == 1)
-    }
-
-    /// Adds lines (NDJSON, each ended by a line feed) of the records from number `position` on.
-    pub fn insert_job_lines(
-        &mut self,
-        job: JobId,
-        lines: JobLines,
-        position: u64,
-        body: &str,
-    ) -> Result<()> {
-        self.conn.execute(
-            "INSERT INTO job_lines (tenant, job_id, kind, position, body) VALUES ($1, $2, $3, $4, $5)",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(lines.name()),
-                Value::from(number(position)?),
-                Value::from(body),
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// The first lines behind those of position `after` (-1 for all), with their position.
-    pub fn find_job_lines(
-        &mut self,
-        job: JobId,
-        lines: JobLines,
-        after: i64,
-    ) -> Result<Option<(i64, String)>> {
-        let row = self.conn.query_opt(
-            "SELECT position, body FROM job_lines WHERE tenant = $1 AND job_id = $2 AND kind = $3 AND position > $4 \
-             ORDER BY position LIMIT 1",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(lines.name()),
-                Value::from(after),
-            ],
-        )?;
-        row.map(|row| Ok((row.int(0)?, row.text(1)?))).transpose()
-    }
-
-    /// Adds a part of a job's file. `Conflict` when it is there.
-    pub fn insert_job_part(
-        &mut self,
-        job: JobId,
-        file: JobFile,
-        part: u64,
-        body: Vec<u8>,
-    ) -> Result<()> {
-        self.conn.execute(
-            "INSERT INTO job_parts (tenant, job_id, direction, number, body) VALUES ($1, $2, $3, $4, $5)",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(file.name()),
-                Value::from(number(part)?),
-                Value::from(body),
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// A part of a job's file.
-    pub fn find_job_part(
-        &mut self,
-        job: JobId,
-        file: JobFile,
-        part: u64,
-    ) -> Result<Option<Vec<u8>>> {
-        let row = self.conn.query_opt(
-            "SELECT body FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number = $4",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(file.name()),
-                Value::from(number(part)?),
-            ],
-        )?;
-        row.map(|row| row.blob(0)).transpose()
-    }
-
-    /// Removes some parts of a job's file from number `from` on; how many. Called until it answers 0.
-    pub fn delete_some_job_parts(&mut self, job: JobId, file: JobFile, from: u64) -> Result<u64> {
-        self.conn.execute(
-            "DELETE FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number IN \
-             (SELECT number FROM job_parts WHERE tenant = $1 AND job_id = $2 AND direction = $3 AND number >= $4 LIMIT 32)",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(file.name()),
-                Value::from(number(from)?),
-            ],
-        )
     }
 }
 

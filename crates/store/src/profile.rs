@@ -22,6 +22,19 @@ pub struct ProfileSearch {
     pub subject: Option<String>,
 }
 
+/// How many people App ID's exports leave out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Prepared for a first sign-in.
+    pub future: u64,
+    /// Anonymous.
+    pub anonymous: u64,
+    /// Profiles whose directory user was removed.
+    pub removed: u64,
+    /// Directory users with identities at other providers, which are left out.
+    pub linked: u64,
+}
+
 pub(crate) const COLUMNS: &str =
     "p.id, p.kind, p.name, p.email, p.body, p.attributes, p.created_at, p.modified_at";
 
@@ -66,6 +79,62 @@ impl Tenant<'_, '_> {
                          WHERE i.tenant = $1 AND i.profile_id = p.id AND i.provider = $2)";
         let params = vec![Value::from(self.key()), Value::from(CLOUD_DIRECTORY)];
         self.page_of_profiles(condition, params, page)
+    }
+
+    /// Who is in no export of directory users although the directory is their provider. Looks at each of its identities.
+    pub fn count_left_out_of_directory(&mut self) -> Result<LeftOut> {
+        let params = [Value::from(self.key()), Value::from(CLOUD_DIRECTORY)];
+        let kinds = self.conn.query(
+            "SELECT k.kind, COUNT(*) FROM (SELECT (SELECT p.kind FROM profiles p WHERE p.tenant = i.tenant AND p.id = i.profile_id) AS kind \
+             FROM identities i WHERE i.tenant = $1 AND i.provider = $2 AND NOT EXISTS \
+             (SELECT 1 FROM directory_users u WHERE u.tenant = i.tenant AND u.id = i.subject)) k GROUP BY k.kind",
+            &params,
+        )?;
+        let mut left = LeftOut::default();
+        for row in &kinds {
+            match ProfileKind::parse(&row.text(0)?) {
+                Ok(ProfileKind::Future) => left.future = counted(row, 1)?,
+                Ok(ProfileKind::Known) => left.removed = counted(row, 1)?,
+                _ => {}
+            }
+        }
+        // Two ranges of the primary key rather than all identities of the directory.
+        let linked = |side: &str| {
+            format!(
+                "SELECT i.profile_id FROM identities i \
+                 JOIN identities d ON d.tenant = i.tenant AND d.profile_id = i.profile_id AND d.provider = $2 \
+                 JOIN directory_users u ON u.tenant = d.tenant AND u.id = d.subject \
+                 WHERE i.tenant = $1 AND i.provider {side} $2"
+            )
+        };
+        let row = self.conn.query_opt(
+            &format!(
+                "SELECT COUNT(*) FROM ({} UNION {}) l",
+                linked("<"),
+                linked(">")
+            ),
+            &params,
+        )?;
+        left.linked = row.map_or(Ok(0), |row| counted(&row, 0))?;
+        Ok(left)
+    }
+
+    /// Who is in no export of federated users although another provider than the directory is theirs. Looks at each profile.
+    pub fn count_left_out_of_profiles(&mut self) -> Result<LeftOut> {
+        let kinds = self.conn.query(
+            "SELECT p.kind, COUNT(*) FROM profiles p WHERE p.tenant = $1 AND p.kind IN ('future', 'anonymous') AND NOT EXISTS \
+             (SELECT 1 FROM identities i WHERE i.tenant = p.tenant AND i.profile_id = p.id AND i.provider = $2) GROUP BY p.kind",
+            &[Value::from(self.key()), Value::from(CLOUD_DIRECTORY)],
+        )?;
+        let mut left = LeftOut::default();
+        for row in &kinds {
+            match ProfileKind::parse(&row.text(0)?) {
+                Ok(ProfileKind::Future) => left.future = counted(row, 1)?,
+                Ok(ProfileKind::Anonymous) => left.anonymous = counted(row, 1)?,
+                _ => {}
+            }
+        }
+        Ok(left)
     }
 
     /// Which of these profile ids are taken.
@@ -260,6 +329,10 @@ impl Tenant<'_, '_> {
         let total = usize::try_from(total).map_err(|_| Error::corrupt("a negative count"))?;
         Ok((profiles, total))
     }
+}
+
+fn counted(row: &Row, column: usize) -> Result<u64> {
+    u64::try_from(row.int(column)?).map_err(|_| Error::corrupt("a negative count"))
 }
 
 pub(crate) fn profile_of(row: &Row) -> Result<Profile> {

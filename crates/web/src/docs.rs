@@ -1,20 +1,85 @@
-//! `/docs/`: the table of routes as a page, so that the documentation cannot name a call that does not exist.
+//! `/docs/`: the table of routes as a page, so that the documentation cannot name a call that does not exist, and the pages of `docs/` that
+//! say what the calls mean.
 
 use axum::{
-    http::header,
-    response::{Html, IntoResponse},
+    extract::Path,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
 };
-use minijinja::{Environment, context};
+use minijinja::{Environment, Value, context};
+use pulldown_cmark::{Options, Parser, html::push_html};
 
 use crate::route::{self, Guard};
 
 const PAGE: &str = include_str!("../../../templates/docs.html");
+const TEXT: &str = include_str!("../../../templates/docs-text.html");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A page of `docs/`.
+struct Text {
+    section: &'static str,
+    name: &'static str,
+    markdown: &'static str,
+}
+
+macro_rules! texts {
+    ($($section:literal $name:literal),+ $(,)?) => {
+        &[$(Text {
+            section: $section,
+            name: $name,
+            markdown: include_str!(concat!("../../../docs/", $section, "/", $name)),
+        }),+]
+    };
+}
+
+/// They name each other by their files, so that is what they are called here.
+const TEXTS: &[Text] = texts!(
+    "api" "management.md",
+    "api" "moving-users.md",
+    "api" "jobs.md",
+    "api" "predicates.md",
+    "api" "runtime.md",
+    "api" "platform.md",
+    "formats" "bundle.md",
+    "formats" "hash-envelope.md",
+);
+
+impl Text {
+    /// Its first heading.
+    fn title(&self) -> &'static str {
+        let heading = self.markdown.lines().next().unwrap_or(self.name);
+        heading.trim_start_matches(['#', ' '])
+    }
+
+    fn html(&self) -> String {
+        let options = Options::ENABLE_TABLES;
+        let mut html = String::new();
+        push_html(&mut html, Parser::new_ext(self.markdown, options));
+        // Tables of code are wider than telephones.
+        html.replace("<table>", "<div class=\"scroll\"><table>")
+            .replace("</table>", "</table></div>")
+    }
+}
 
 /// The page.
 pub(crate) async fn page() -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(render()))
+}
+
+/// One of the texts.
+pub(crate) async fn text(Path((section, name)): Path<(String, String)>) -> Response {
+    let found = TEXTS
+        .iter()
+        .find(|text| text.section == section && text.name == name);
+    let Some(text) = found else {
+        return (StatusCode::NOT_FOUND, "There is no such page.").into_response();
+    };
+    let page = filled(
+        TEXT,
+        context! { title => text.title(), body => text.html() },
+    );
+    ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response()
 }
 
 fn render() -> String {
@@ -30,15 +95,28 @@ fn render() -> String {
             }
         })
         .collect();
+    let texts: Vec<_> = TEXTS
+        .iter()
+        .map(|text| {
+            context! {
+                path => format!("/docs/{}/{}", text.section, text.name),
+                title => text.title(),
+            }
+        })
+        .collect();
+    filled(
+        PAGE,
+        context! { routes => rows, texts => texts, version => env!("CARGO_PKG_VERSION") },
+    )
+}
+
+fn filled(template: &str, values: Value) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
     environment
-        .render_str(
-            PAGE,
-            context! { routes => rows, version => env!("CARGO_PKG_VERSION") },
-        )
+        .render_str(template, values)
         .unwrap_or_else(|error| {
-            tracing::error!(%error, "the documentation page does not render");
+            tracing::error!(%error, "a documentation page does not render");
             String::from("The documentation page cannot be shown. See /openapi.json.")
         })
 }

@@ -25,6 +25,11 @@ pub fn routes() -> Vec<Route> {
         Route::new("get", "/docs", "docs", || get(docs::page))
             .summary("The API for people to read.")
             .answers_text(200, "text/html"),
+        Route::new("get", "/docs/{section}/{page}", "docs_text", || {
+            get(docs::text)
+        })
+        .summary("A page of the documentation, such as api/predicates.md.")
+        .answers_text(200, "text/html"),
         Route::new("get", "/openapi.json", "openapi", || get(description))
             .summary("This description.")
             .answers::<Value>(200),

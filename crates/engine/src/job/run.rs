@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use vestibule_model::{
     id::TenantId,
-    job::{Job, JobCounts, JobError, JobLease, JobState, JobWish},
+    job::{Job, JobCounts, JobError, JobFeed, JobLease, JobState, JobWish},
     time::Timestamp,
 };
 use vestibule_store::{
@@ -118,6 +118,11 @@ impl Run {
         }
     }
 
+    /// The right to go on with the job.
+    pub(crate) fn lease(&self) -> JobLease {
+        self.lease
+    }
+
     /// A sign of life where nothing can be counted yet.
     pub(crate) async fn beat(&mut self) -> Result<Next> {
         self.step(0, |_| Ok(Step::default())).await
@@ -155,13 +160,17 @@ impl Run {
             .await
     }
 
-    /// Lets another node go on at once.
+    /// Lets another node go on at once. A job that is fed by a request rests instead: nobody else has its input.
     pub(crate) async fn let_go(&self) -> Result<()> {
         let (id, now, expires) = (self.job.id, self.engine.now(), self.job.expires_at);
+        let (state, ready) = match self.job.feed {
+            JobFeed::Request => (JobState::Paused, false),
+            JobFeed::Parts | JobFeed::Instance => (JobState::Queued, true),
+        };
         self.engine
             .store()
             .write(self.tenant, move |t| {
-                Ok::<_, Error>(t.settle_job(id, JobState::Queued, true, now, expires)?)
+                Ok::<_, Error>(t.settle_job(id, state, ready, now, expires)?)
             })
             .await?;
         Ok(())

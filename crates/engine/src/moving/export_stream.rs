@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinHandle,
+};
 use vestibule_crypto::{content_digest::ContentDigest, envelope::ExportKey};
 use vestibule_model::{Invalid, id::TenantId};
-use vestibule_store::people::DirectoryRow;
+use vestibule_store::profile::LeftOut;
 
 use super::{
     aside,
     directory_export::check_secret,
     feed::Broken,
     import_job::Streamed,
+    lost::Lost,
     predicate::{Partition, Predicate},
     render::{Seal, digest_directory, digest_federated, directory_record, federated_record},
     scan::{Page, People, Who},
@@ -99,53 +102,6 @@ pub(super) struct Tally {
     pub lost: Lost,
 }
 
-/// What App ID's shapes could not carry, counted.
-#[derive(Default, Clone, Copy, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Lost {
-    password_changed_at: u64,
-    profile_details: u64,
-    profile_ids: u64,
-    no_profile: u64,
-}
-
-impl Lost {
-    fn note(&mut self, row: &DirectoryRow) {
-        let differs = |at: &i64| *at != row.modified_at;
-        self.password_changed_at +=
-            u64::from(row.password_changed_at.as_ref().is_some_and(differs));
-        match &row.profile {
-            None => self.no_profile += 1,
-            Some(profile) => {
-                self.profile_ids += 1;
-                self.profile_details += u64::from(profile.body != "{}");
-            }
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.password_changed_at += other.password_changed_at;
-        self.profile_details += other.profile_details;
-        self.profile_ids += other.profile_ids;
-        self.no_profile += other.no_profile;
-    }
-
-    pub(super) fn to_json(self) -> serde_json::Value {
-        let mut lost = serde_json::Map::new();
-        for (name, count) in [
-            ("passwordChangedAt", self.password_changed_at),
-            ("profileDetails", self.profile_details),
-            ("profileIds", self.profile_ids),
-            ("usersWithoutProfile", self.no_profile),
-        ] {
-            if count > 0 {
-                lost.insert(name.to_owned(), count.into());
-            }
-        }
-        lost.into()
-    }
-}
-
 /// A rendered page.
 pub(super) struct Rendered {
     pub text: Vec<u8>,
@@ -163,17 +119,7 @@ impl Tally {
 
     /// What whoever reads the file should know.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let lost = &self.lost;
-        let mut warnings: Vec<String> = [
-            (lost.no_profile, "users have no profile here; they get one where they are imported"),
-            (lost.profile_ids, "profile ids: each user gets a new one, and tokens' `sub` changes with it"),
-            (lost.profile_details, "profiles hold details (picture, locale and the like) that App ID's shape has no place for"),
-            (lost.password_changed_at, "times at which passwords were changed"),
-        ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("Not carried: {count} {what}."))
-        .collect();
+        let mut warnings = self.lost.sentences();
         if !self.moments_from.is_empty() {
             warnings.push(format!(
                 "This export is not of one moment: it began anew behind the users {}.",
@@ -183,18 +129,18 @@ impl Tally {
         warnings
     }
 
-    fn line(&self) -> String {
+    fn line(&self) -> Result<String> {
         let mut summary = json!({
             "users": self.users,
             "digest": self.digest.to_string(),
             "last": self.last,
             "moments": self.moments_from.len() + 1,
-            "lost": self.lost.to_json(),
+            "lost": self.lost.to_json()?,
         });
         if let (false, Some(members)) = (self.moments_from.is_empty(), summary.as_object_mut()) {
             members.insert("momentsFrom".to_owned(), json!(self.moments_from));
         }
-        format!("{}\n", json!({ "summary": summary }))
+        Ok(format!("{}\n", json!({ "summary": summary })))
     }
 }
 
@@ -235,8 +181,11 @@ impl Engine {
             only: export.only,
             summary: export.summary,
         };
+        let engine = self.clone();
+        let left = (export.summary == Summary::With)
+            .then(|| tokio::spawn(async move { engine.left_out(tenant, who).await }));
         let rendered = self.rendered(tenant, who, export.after, shape, export.limit);
-        Ok(stream_of(rendered, export.summary, permit))
+        Ok(stream_of(rendered, left, permit))
     }
 
     /// A place among the exports of this node.
@@ -259,7 +208,7 @@ impl Engine {
         after: String,
         shape: Shape,
         limit: Option<u64>,
-    ) -> mpsc::Receiver<tokio::task::JoinHandle<Result<Rendered>>> {
+    ) -> mpsc::Receiver<JoinHandle<Result<Rendered>>> {
         let (handles, taken) = mpsc::channel(AHEAD);
         let engine = self.clone();
         tokio::spawn(async move {
@@ -306,7 +255,7 @@ impl Engine {
                     directory_record(&mut text, row, &page.names, &seal)?;
                     text.extend_from_slice(shape.separator);
                     if summed {
-                        tally.lost.note(row);
+                        tally.lost.note_user(row)?;
                         digest_directory(&mut tally.digest, row, &page.names, &mut scratch)?;
                     }
                     tally.users += 1;
@@ -325,6 +274,7 @@ impl Engine {
                     }
                     text.extend_from_slice(shape.separator);
                     if summed {
+                        tally.lost.note_profile();
                         digest_federated(&mut tally.digest, row, &page.names, &mut scratch);
                     }
                     tally.users += 1;
@@ -352,43 +302,57 @@ fn cut(mut page: Page, left: &mut u64) -> Page {
     page
 }
 
+/// Pages and, if somebody counts who is left out, the summary behind them.
 fn stream_of(
-    rendered: mpsc::Receiver<tokio::task::JoinHandle<Result<Rendered>>>,
-    summary: Summary,
+    rendered: mpsc::Receiver<JoinHandle<Result<Rendered>>>,
+    left: Option<JoinHandle<Result<LeftOut>>>,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
-    enum At {
-        Users,
-        End,
+    struct At {
+        rendered: mpsc::Receiver<JoinHandle<Result<Rendered>>>,
+        left: Option<JoinHandle<Result<LeftOut>>>,
+        tally: Tally,
+        ended: bool,
+        _permit: OwnedSemaphorePermit,
     }
-    let state = (rendered, Tally::default(), At::Users, permit);
-    stream::unfold(
-        state,
-        move |(mut rendered, mut tally, at, permit)| async move {
-            let At::Users = at else { return None };
-            let Some(handle) = rendered.recv().await else {
-                if summary == Summary::Without {
-                    return None;
-                }
-                let line = Bytes::from(tally.line());
-                return Some((Ok(line), (rendered, tally, At::End, permit)));
-            };
-            let page = handle.await.map_err(Error::internal).and_then(|page| page);
-            match page {
-                Ok(page) => {
-                    tally.add(page.tally);
-                    Some((
-                        Ok(Bytes::from(page.text)),
-                        (rendered, tally, At::Users, permit),
-                    ))
-                }
-                Err(error) => {
-                    tracing::warn!(?error, "an export broke off");
-                    let broken = Err(Broken(error.public));
-                    Some((broken, (rendered, tally, At::End, permit)))
-                }
+    let at = At {
+        rendered,
+        left,
+        tally: Tally::default(),
+        ended: false,
+        _permit: permit,
+    };
+    stream::unfold(at, |mut at| async {
+        if at.ended {
+            return None;
+        }
+        let text = match at.rendered.recv().await {
+            Some(page) => {
+                let page = page.await.map_err(Error::internal).and_then(|page| page);
+                page.map(|page| {
+                    at.tally.add(page.tally);
+                    page.text
+                })
             }
-        },
-    )
+            None => {
+                at.ended = true;
+                let left = at.left.take()?;
+                summary(&mut at.tally, left).await
+            }
+        };
+        let item = text.map(Bytes::from).map_err(|error| {
+            tracing::warn!(?error, "an export broke off");
+            at.ended = true;
+            Broken(error.public)
+        });
+        Some((item, at))
+    })
     .fuse()
+}
+
+/// The last line.
+async fn summary(tally: &mut Tally, left: JoinHandle<Result<LeftOut>>) -> Result<Vec<u8>> {
+    let left = left.await.map_err(Error::internal)??;
+    tally.lost.note_left_out(left);
+    tally.line().map(String::into_bytes)
 }

@@ -119,10 +119,7 @@ impl Engine {
                 || known.feed != JobFeed::Request
                 || ImportOptions::read(&known)? != options
             {
-                return Err(Error::conflict(
-                    "other_job",
-                    "There is a job of this name that was asked for otherwise.",
-                ));
+                return Err(other_job());
             }
             if known.state.has_ended() {
                 return Ok(known);
@@ -341,6 +338,13 @@ impl Engine {
         run.end(state, error, warnings, digest, expires_at).await?;
         Ok(())
     }
+}
+
+pub(super) fn other_job() -> Error {
+    Error::conflict(
+        "other_job",
+        "There is a job of this name that was asked for otherwise.",
+    )
 }
 
 /// What the sender of a stream is told of which nothing was imported.

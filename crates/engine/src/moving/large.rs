@@ -16,9 +16,10 @@ use zeroize::Zeroizing;
 use super::{
     Summary, aside,
     directory_export::check_secret,
-    export_stream::{Shape, Tally},
+    export_stream::{Only, Shape, Tally},
     feed::{Broken, Ended, after},
     import_job::ImportOptions,
+    lost::Lost,
     scan::Who,
 };
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// Bytes of a part of a file before compression.
-const PART: usize = 1 << 20;
+pub(super) const PART: usize = 1 << 20;
 /// Days that a file is kept, unless told.
 const USUAL_DAYS: i64 = 7;
 /// Most days.
@@ -43,7 +44,7 @@ pub(super) struct ExportOptions {
     pub mail: Option<String>,
     /// Days that the file is kept.
     pub days: i64,
-    /// Only those of whom this is true; of bundles.
+    /// Only those of whom this is true.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
 }
@@ -60,6 +61,35 @@ impl ExportOptions {
             predicate: None,
         })
     }
+
+    /// Restricts the export; what is no predicate is refused.
+    pub(super) fn set_predicate(&mut self, predicate: Option<String>) -> Result<()> {
+        if let Some(text) = &predicate {
+            Only::new(std::slice::from_ref(text), 0)?;
+        }
+        self.predicate = predicate;
+        Ok(())
+    }
+
+    /// Which part of all it is of.
+    pub(super) fn only(&self) -> Result<Option<Only>> {
+        let predicate = self.predicate.as_ref();
+        predicate
+            .map(|text| Only::new(std::slice::from_ref(text), 0))
+            .transpose()
+    }
+}
+
+/// How all directory users are to be exported.
+pub struct ExportAll {
+    /// Seals their password hashes.
+    pub secret: Zeroizing<String>,
+    /// Whom to tell when it is done.
+    pub mail: Option<String>,
+    /// Days that the file is kept: 1 to 30, 7 unless told.
+    pub days: Option<i64>,
+    /// Only those of whom this is true.
+    pub predicate: Option<String>,
 }
 
 /// Where an export to a file stands.
@@ -74,9 +104,9 @@ struct Progress {
     /// Users behind which a later moment begins.
     moments_from: Vec<String>,
     lost: Lost,
+    /// Whether the end of the file is written.
+    finished: bool,
 }
-
-type Lost = super::export_stream::Lost;
 
 /// A piece of an upload, in whatever order they come.
 pub enum Upload {
@@ -90,15 +120,11 @@ pub enum Upload {
 
 impl Engine {
     /// Starts a job that writes all directory users to a file, which is kept for `days` days (1 to 30, 7 unless told).
-    pub async fn export_all(
-        &self,
-        manager: &Manager,
-        secret: Zeroizing<String>,
-        mail: Option<String>,
-        days: Option<i64>,
-    ) -> Result<Job> {
+    pub async fn export_all(&self, manager: &Manager, export: ExportAll) -> Result<Job> {
+        let secret = export.secret;
         check_secret(&secret)?;
-        let options = ExportOptions::new(mail, days)?;
+        let mut options = ExportOptions::new(export.mail, export.days)?;
+        options.set_predicate(export.predicate)?;
         let mut job = self.new_job(manager, JobKind::DirectoryExport, JobFeed::Instance);
         job.ready = true;
         job.options = serde_json::to_string(&options).map_err(Error::internal)?;
@@ -180,17 +206,24 @@ impl Engine {
         let mut progress: Progress =
             serde_json::from_str(&run.job.progress).map_err(Error::internal)?;
         let mut tally = progress.tally()?;
-        let total = self
-            .store()
-            .read(tenant, |t| Ok::<_, Error>(t.count_directory_users()?))
-            .await? as u64;
+        if progress.finished {
+            return self.exported_all(tenant, tally).await;
+        }
+        let options: ExportOptions =
+            serde_json::from_str(&run.job.options).map_err(Error::internal)?;
+        let only = options.only()?;
+        let total = match only {
+            // Nobody knows before all were looked at.
+            Some(_) => None,
+            None => Some(self.count_directory(tenant).await?),
+        };
         if !progress.after.is_empty() {
             tally.moments_from.push(progress.after.clone());
         }
         let shape = Shape {
             key: Some(std::sync::Arc::new(key)),
             separator: b",\n",
-            only: None,
+            only,
             summary: Summary::With,
         };
         let mut pages = self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);
@@ -211,16 +244,30 @@ impl Engine {
                 continue;
             }
             let text = part_of_array(&std::mem::take(&mut buffer), progress.part, ended);
-            progress = Progress::of(&tally, progress.part + 1);
+            progress = Progress::of(&tally, progress.part + 1, ended);
             let done = write_part(run, text, users, total, &progress, progress.part - 1).await?;
             users = 0;
             if let Some(done) = after(Ok(done)) {
                 return Ok(done);
             }
             if ended {
-                return Ok(Ended::Exported(Box::new(tally)));
+                return self.exported_all(tenant, tally).await;
             }
         }
+    }
+
+    async fn count_directory(&self, tenant: TenantId) -> Result<u64> {
+        let count = self
+            .store()
+            .read(tenant, |t| Ok::<_, Error>(t.count_directory_users()?));
+        Ok(count.await? as u64)
+    }
+
+    async fn exported_all(&self, tenant: TenantId, mut tally: Tally) -> Result<Ended> {
+        tally
+            .lost
+            .note_left_out(self.left_out(tenant, Who::Directory).await?);
+        Ok(Ended::Exported(Box::new(tally)))
     }
 
     /// The file that a job made, decompressed as it goes. 404 when there is none, 409 while it is being made.
@@ -248,13 +295,14 @@ impl Engine {
 }
 
 impl Progress {
-    fn of(tally: &Tally, part: u64) -> Self {
+    fn of(tally: &Tally, part: u64, finished: bool) -> Self {
         Self {
             after: tally.last.clone().unwrap_or_default(),
             part,
             digest: tally.digest.to_string(),
             moments_from: tally.moments_from.clone(),
             lost: tally.lost,
+            finished,
         }
     }
 
@@ -334,7 +382,7 @@ async fn write_part(
     run: &mut Run,
     text: Vec<u8>,
     users: u64,
-    total: u64,
+    total: Option<u64>,
     progress: &Progress,
     number: u64,
 ) -> Result<crate::job::Next> {
@@ -344,10 +392,13 @@ async fn write_part(
     let progress = serde_json::to_string(progress).map_err(Error::internal)?;
     let id = run.job.id;
     run.step(users, move |t| {
-        t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+        // An earlier try may have been committed, and its answer lost.
+        if t.find_job_part(id, JobFile::Out, number)?.is_none() {
+            t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
+        }
         let mut step = Step {
             bytes,
-            total: Some(total),
+            total,
             progress: Some(progress.clone()),
             ..Step::default()
         };

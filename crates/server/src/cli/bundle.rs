@@ -5,18 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
+use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
     app::At,
-    client::{Client, Request},
+    client::{Client, Request, refusal},
     directory::{Confirm, Secret},
     job,
     output::{Output, print_json},
     stream,
+    upload::{Bytes, Upload},
 };
 
 /// Everybody of an instance in one sealed file.
@@ -45,8 +47,16 @@ pub enum BundleCommand {
         /// Only say what would happen
         #[arg(long)]
         dry_run: bool,
+        /// Go on with this job, whose upload was interrupted; the file is the same
+        #[arg(long, value_name = "JOB")]
+        resume: Option<String>,
         #[command(flatten)]
         secret: Secret,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Counts and content digest of everybody in an instance, as a bundle of this moment would have them.
+    Digest {
         #[command(flatten)]
         at: At,
     },
@@ -80,31 +90,97 @@ pub async fn run(command: BundleCommand) -> Result<()> {
             ids,
             on_conflict,
             dry_run,
+            resume,
             secret,
             at,
         } => {
             let secret = secret.read(Confirm::Once)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let path = format!("/management/v4/{guid}/bundle/import");
-            let dry_run = if dry_run { "true" } else { "false" };
-            let request = Request::new(Method::POST, &path)
-                .query(&[
-                    ("ids", &ids),
-                    ("on_conflict", &on_conflict),
-                    ("dry_run", dry_run),
-                ])
-                .secret(&secret)
-                .stream_body(stream::body_of(&file).await?);
-            let started = client.call(request).await?;
-            let done = follow(&client, output, &guid, &started).await?;
-            stream::tell(&client, output, &guid, &done).await
+            let job = resume.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            let upload = Upload {
+                client: &client,
+                output,
+                guid: &guid,
+                job: &job,
+                ids: &ids,
+                on_conflict: &on_conflict,
+                dry_run,
+                secret: &secret,
+            };
+            import(&upload, &file).await
+        }
+        BundleCommand::Digest { at } => {
+            let (client, output) = at.connection.open().await?;
+            let guid = client.find_guid(&at.instance).await?;
+            let summary = digest(&client, output, &guid, "adding up").await?;
+            output.one(&summary, DIGEST_MEMBERS)
         }
         BundleCommand::Verify { file, secret, json } => {
             let secret = secret.read(Confirm::Once)?;
             verify(&file, &secret, json)
         }
     }
+}
+
+const DIGEST_MEMBERS: &[(&str, &str)] = &[
+    ("People", "counts.people"),
+    ("Directory users", "counts.directory"),
+    ("  with password", "counts.withPassword"),
+    ("Known profiles", "counts.known"),
+    ("Future profiles", "counts.future"),
+    ("Identities", "counts.identities"),
+    ("Content digest", "digest"),
+];
+
+/// Counts and content digest of everybody in an instance.
+pub async fn digest(client: &Client, output: Output, guid: &str, what: &str) -> Result<Value> {
+    let path = format!("/management/v4/{guid}/bundle/digest");
+    let answer = client.stream(Request::new(Method::GET, &path)).await?;
+    let bar = output.counter(what);
+    let mut parts = answer.bytes_stream();
+    let mut text = Vec::new();
+    while let Some(part) = parts.next().await {
+        text.extend_from_slice(&part.context("the answer broke off")?);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            let line: Value = serde_json::from_slice(&line).context("the answer is not JSON")?;
+            if !line["summary"].is_null() {
+                bar.finish_and_clear();
+                return Ok(line["summary"].clone());
+            }
+            bar.set_position(line["people"].as_u64().unwrap_or(0));
+        }
+    }
+    bail!("the answer ended before its summary")
+}
+
+/// Uploads a file and follows its job. Ctrl-C tells how to go on.
+async fn import(upload: &Upload<'_>, file: &Path) -> Result<()> {
+    let (client, output, guid) = (upload.client, upload.output, upload.guid);
+    let bytes = if file.as_os_str() == "-" {
+        Bytes::StandardInput
+    } else {
+        Bytes::File(file)
+    };
+    let again = format!(
+        "what arrived stays, and this goes on behind it:\n  vestibule bundle import {} --resume {} --ids {} --on-conflict {}{} --instance {guid}",
+        file.display(),
+        upload.job,
+        upload.ids,
+        upload.on_conflict,
+        if upload.dry_run { " --dry-run" } else { "" },
+    );
+    let sent = tokio::select! {
+        sent = upload.send(bytes) => sent,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted; {again}"),
+    };
+    let job = sent.map_err(|error| match refusal(&error) {
+        Some(_) => error,
+        None => anyhow!("{error:#}; {again}"),
+    })?;
+    let done = follow(client, output, guid, &job).await?;
+    stream::tell(client, output, guid, &done).await
 }
 
 async fn export(
@@ -152,7 +228,7 @@ async fn follow(client: &Client, output: Output, guid: &str, started: &Value) ->
         .context("the service answered no job")?;
     let path = format!("/management/v4/{guid}/jobs/{id}");
     tokio::select! {
-        done = job::watch(client, output, &path) => done,
+        done = job::watch(client, output, &path, "working") => done,
         _ = tokio::signal::ctrl_c() => bail!(
             "the service goes on with the job; look at it with: vestibule job watch {id} --instance {guid}\n\
              or let it rest: vestibule job pause {id} --instance {guid}"

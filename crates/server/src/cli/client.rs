@@ -166,7 +166,11 @@ impl Client {
         if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::BAD_GATEWAY {
             bail!(words);
         }
-        Err(Refused(words).into())
+        Err(Refused {
+            status: status.as_u16(),
+            words,
+        }
+        .into())
     }
 
     /// The instance that a name, GUID or CRN means. A name that several instances have is refused, with their GUIDs.
@@ -225,6 +229,11 @@ impl Client {
         &self.api_key
     }
 
+    /// Where the service is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A link of the service without its scheme and authority.
     pub fn relative<'a>(&self, link: &'a str) -> &'a str {
         let rest = link.split_once("://").map_or(link, |(_, rest)| rest);
@@ -245,8 +254,18 @@ impl Client {
 
 /// The service understood and said no: asking again is no use.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(String);
+#[error("{words}")]
+pub struct Refused {
+    status: u16,
+    words: String,
+}
+
+/// The status of a refusal, which is final; none of anything else, such as a broken connection.
+pub fn refusal(error: &anyhow::Error) -> Option<u16> {
+    error
+        .downcast_ref::<Refused>()
+        .map(|refused| refused.status)
+}
 
 /// One call.
 pub struct Request<'a> {
@@ -304,7 +323,8 @@ impl<'a> Request<'a> {
     }
 }
 
-fn address(url: &str) -> Result<String> {
+/// The address of a service as all of it is built from.
+pub fn address(url: &str) -> Result<String> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         bail!("{url:?} is no address of a service: it starts with http:// or https://");
     }

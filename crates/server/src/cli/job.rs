@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     app::At,
-    client::{Client, Request},
-    output::Output,
+    client::{Client, Request, refusal},
+    output::{Output, set_total},
+    stream::TRIES,
 };
 
 /// Long work on an instance.
@@ -71,6 +72,8 @@ const MEMBERS: &[(&str, &str)] = &[
     ("Id", "id"),
     ("Kind", "kind"),
     ("State", "state"),
+    ("Waits for input", "waitsForInput"),
+    ("Ids", "ids"),
     ("Done", "counts.done"),
     ("Of", "counts.total"),
     ("Added", "counts.added"),
@@ -119,7 +122,7 @@ pub async fn run(command: JobCommand) -> Result<()> {
         JobCommand::Watch { id, at } => {
             let (client, output) = at.connection.open().await?;
             let base = base(&client, &at.instance).await?;
-            let job = watch(&client, output, &format!("{base}/{id}")).await?;
+            let job = watch(&client, output, &format!("{base}/{id}"), "working").await?;
             output.one(&job, MEMBERS)?;
             match job["state"].as_str() {
                 Some("succeeded") => Ok(()),
@@ -148,13 +151,24 @@ pub async fn run(command: JobCommand) -> Result<()> {
     }
 }
 
-/// Follows a job until it ends or rests; answers it.
-pub async fn watch(client: &Client, output: Output, path: &str) -> Result<Value> {
-    let bar = output.progress(0, "working");
+/// Follows a job until it ends or rests; answers it. A service that is away for a while is waited for.
+pub async fn watch(client: &Client, output: Output, path: &str, what: &str) -> Result<Value> {
+    let bar = output.counter(what);
+    let mut tries = 0;
     loop {
-        let job = client.get(path, &[]).await?;
+        let job = match client.get(path, &[]).await {
+            Ok(job) => job,
+            Err(error) if refusal(&error).is_some() || tries >= TRIES => return Err(error),
+            Err(error) => {
+                tries += 1;
+                bar.println(format!("the connection broke ({error:#}); trying again"));
+                tokio::time::sleep(Duration::from_millis(500) * tries).await;
+                continue;
+            }
+        };
+        tries = 0;
         if let Some(total) = job["counts"]["total"].as_u64() {
-            bar.set_length(total);
+            set_total(&bar, total);
         }
         bar.set_position(job["counts"]["done"].as_u64().unwrap_or(0));
         match job["state"].as_str() {

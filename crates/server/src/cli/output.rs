@@ -66,13 +66,36 @@ impl Output {
         }
         let bar = ProgressBar::new(total);
         // A template that does not parse leaves the library's own bar, which is good too.
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left")
-        {
+        if let Ok(style) = ProgressStyle::with_template(OF_TOTAL) {
             bar.set_style(style);
         }
         bar.set_message(what.to_owned());
         bar
+    }
+
+    /// A bar for bytes, of which there are `total` if that is known.
+    pub fn bytes(self, total: Option<u64>, what: &str) -> ProgressBar {
+        let bar = self.progress(total.unwrap_or(0), what);
+        let template = match total {
+            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left",
+            None => "{msg} {bytes}, {binary_bytes_per_sec}, {elapsed} so far",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
+    }
+}
+
+const OF_TOTAL: &str = "{msg} {wide_bar} {pos}/{len} {per_sec} {eta} left";
+
+/// Tells a counter how many there are, once that is known.
+pub fn set_total(bar: &ProgressBar, total: u64) {
+    if bar.length() != Some(total) {
+        if let Ok(style) = ProgressStyle::with_template(OF_TOTAL) {
+            bar.set_style(style);
+        }
+        bar.set_length(total);
     }
 }
 

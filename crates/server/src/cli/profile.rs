@@ -25,6 +25,16 @@ pub fn find(name: &str) -> Result<Option<Profile>> {
     Ok(read()?.profiles.remove(name))
 }
 
+/// A profile of the service at this address, if there is one; the one named `default` first.
+pub fn find_for(url: &str) -> Result<Option<Profile>> {
+    let mut profiles = read()?.profiles;
+    let default = profiles.remove("default");
+    Ok(default
+        .into_iter()
+        .chain(profiles.into_values())
+        .find(|profile| profile.url == url))
+}
+
 /// Keeps a profile; answers where.
 pub fn save(name: &str, profile: Profile) -> Result<PathBuf> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

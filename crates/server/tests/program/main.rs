@@ -8,6 +8,7 @@
 
 mod crash;
 mod mail;
+mod migrate;
 mod moving;
 mod process;
 mod start;

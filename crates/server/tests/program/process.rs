@@ -23,15 +23,13 @@ pub struct Service {
 impl Service {
     /// Starts the program on a data folder, with more arguments.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", data, arguments)
+    }
+
+    /// The same, at an address.
+    pub fn start_at(listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--log",
-                "warn",
-                "--data-dir",
-            ])
+            .args(["serve", "--listen", listen, "--log", "warn", "--data-dir"])
             .arg(data)
             .args(arguments)
             .env("VESTIBULE_ADMIN_API_KEY", ADMIN_KEY)
@@ -71,6 +69,16 @@ impl Service {
                 .success()
         );
         self.child.wait().expect("an end").code()
+    }
+}
+
+/// A test that fails, or forgets, leaves no process behind.
+impl Drop for Service {
+    fn drop(&mut self) {
+        // One that has ended already is no matter.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
     }
 }
 

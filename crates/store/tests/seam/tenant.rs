@@ -19,7 +19,7 @@ use vestibule_store::{
     job::{JobEnd, JobFile, JobLines, JobStep},
     people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
-    profile::ProfileSearch,
+    profile::{LeftOut, ProfileSearch},
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
     snapshot::{Revocation, RevocationKind, SealedKey},
@@ -264,6 +264,8 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     };
     t.add_identities_of([&mut row].into_iter())?;
     assert!(row.identities.is_empty());
+    assert_eq!(t.count_left_out_of_directory()?, LeftOut::default());
+    assert_eq!(t.count_left_out_of_profiles()?, LeftOut::default());
     assert!(t.find_job(ids().job)?.is_none());
     assert!(t.find_job_secret(ids().job)?.is_none());
     assert!(t.list_jobs(None, None, Some(ids().job), 10)?.is_empty());
@@ -372,6 +374,7 @@ fn change_jobs(t: &mut Tenant<'_, '_>, later: Timestamp) -> Result<()> {
     assert!(t.checkpoint_job(lease, &JobStep::default())?.is_none());
     assert!(!t.end_job(lease, &end)?);
     assert!(!t.begin_job(job, "{}", None)?);
+    assert!(!t.hand_over_job(lease, Some(b"stolen"))?);
     assert!(!t.wish_job(job, JobWish::Cancel, later)?);
     assert!(!t.settle_job(job, JobState::Cancelled, false, later, None)?);
     assert_eq!(t.delete_some_job_parts(job, JobFile::Out, 0)?, 0);
@@ -481,6 +484,7 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
         include_str!("../../src/job.rs"),
+        include_str!("../../src/job/files.rs"),
         include_str!("../../src/people.rs"),
     ];
     let here = include_str!("tenant.rs");

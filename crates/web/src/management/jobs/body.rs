@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vestibule_model::{
     id::TenantId,
-    job::{Job, JobKind, JobState},
+    job::{Job, JobFeed, JobKind, JobState},
     time::Timestamp,
 };
 
@@ -31,6 +31,17 @@ pub(in crate::management) struct JobBody {
     /// `fail`, `skip` or `update`; of imports.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_conflict: Option<String>,
+    /// `keep` or `remap`; of imports of bundles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<&'static str>,
+    /// Whether users come in without a password when theirs cannot be used; of imports of directory users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    without_password: Option<bool>,
+    /// Whether nothing happens before its sender sends the body again: it is paused, and its input comes with a request.
+    waits_for_input: bool,
+    /// Bytes that arrived of a file that is being uploaded: where to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploaded: Option<u64>,
     created_by: String,
     /// The process that works on it, or did last.
     node: Option<String>,
@@ -73,6 +84,7 @@ struct Failure {
 impl JobBody {
     pub(in crate::management) fn new(app: &App, tenant: TenantId, job: Job) -> Self {
         let options: Value = serde_json::from_str(&job.options).unwrap_or_default();
+        let asked = |name: &str| options.get(name).and_then(Value::as_bool) == Some(true);
         let url =
             |what: &str| app.absolute(&format!("/management/v4/{tenant}/jobs/{}/{what}", job.id));
         let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
@@ -96,11 +108,18 @@ impl JobBody {
                 without_password: job.counts.without_password,
             },
             bytes: job.bytes,
-            dry_run: options.get("dryRun").and_then(Value::as_bool) == Some(true),
+            dry_run: asked("dryRun"),
             on_conflict: options
                 .get("onConflict")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
+            ids: (job.kind == JobKind::BundleImport)
+                .then(|| if asked("remap") { "remap" } else { "keep" }),
+            without_password: (job.kind == JobKind::DirectoryImport)
+                .then(|| asked("withoutPassword")),
+            waits_for_input: job.feed == JobFeed::Request && job.state == JobState::Paused,
+            uploaded: (job.kind == JobKind::BundleImport && job.feed == JobFeed::Request)
+                .then(|| uploaded(&job)),
             created_by: job.created_by,
             node: job.node,
             created: job.created_at.rfc3339(),
@@ -124,4 +143,11 @@ impl JobBody {
             "paused" | "succeeded" | "failed" | "cancelled"
         )
     }
+}
+
+/// Bytes that arrived of a file.
+fn uploaded(job: &Job) -> u64 {
+    let progress: Value = serde_json::from_str(&job.progress).unwrap_or_default();
+    let bytes = progress.get("uploaded").and_then(Value::as_u64);
+    bytes.unwrap_or(0)
 }

@@ -2,17 +2,23 @@
 
 use axum::{
     Json,
+    body::Body,
     extract::{Request, State},
-    http::StatusCode,
-    routing::post,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vestibule_engine::moving::{BundleIds, BundleImport, OnConflict};
-use vestibule_model::Invalid;
+use vestibule_engine::moving::{BundleExport, BundleIds, BundleImport, OnConflict};
+use vestibule_model::{Invalid, id::JobId};
 use zeroize::Zeroizing;
 
-use super::{MANAGER, ON_CONFLICT, SECRET, secret::EncryptionSecret, stream};
+use super::{
+    MANAGER, ON_CONFLICT, SECRET,
+    secret::EncryptionSecret,
+    stream::{self, NDJSON},
+};
 use crate::{
     App,
     error::ManagementError,
@@ -24,6 +30,7 @@ use crate::{
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
     const OUT: &str = "/management/v4/{tenantId}/bundle/export";
+    const DIGEST: &str = "/management/v4/{tenantId}/bundle/digest";
     const IN: &str = "/management/v4/{tenantId}/bundle/import";
     const OPTIONS: &[Query] = &[
         SECRET,
@@ -33,8 +40,20 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         ON_CONFLICT,
         optional("dry_run", "true: make the same report and change nothing."),
+        optional(
+            "job",
+            "A UUID that names the job, so that an upload that breaks off can be gone on with.",
+        ),
+        optional(
+            "offset",
+            "The number of the body's first byte: 0 unless told. What arrived before is passed over.",
+        ),
     ];
     vec![
+        Route::new("get", DIGEST, "digest_people", || get(digest))
+            .guard(MANAGER)
+            .summary("Counts and content digest of everybody, as of a bundle made now; NDJSON, the summary last.")
+            .answers_text(200, NDJSON),
         Route::new("post", OUT, "export_bundle", || post(export))
             .guard(MANAGER)
             .summary("Start a job that writes everybody to a sealed bundle.")
@@ -58,6 +77,8 @@ struct ExportBundle {
     /// Only those of whom this predicate is true (docs/api/predicates.md).
     #[serde(rename = "where")]
     predicate: Option<String>,
+    /// A UUID that names the job. One of this name that was asked for in the same way is answered as it stands.
+    job: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +86,8 @@ struct Options {
     ids: Option<String>,
     on_conflict: Option<String>,
     dry_run: Option<bool>,
+    job: Option<String>,
+    offset: Option<u64>,
 }
 
 impl Options {
@@ -76,10 +99,18 @@ impl Options {
         }
     }
 
-    fn policy(&self) -> Result<OnConflict, Invalid> {
-        self.on_conflict
-            .as_deref()
-            .map_or(Ok(OnConflict::Fail), OnConflict::parse)
+    fn of(self, secret: Zeroizing<String>) -> Result<BundleImport, Invalid> {
+        Ok(BundleImport {
+            secret,
+            ids: self.ids()?,
+            policy: self
+                .on_conflict
+                .as_deref()
+                .map_or(Ok(OnConflict::Fail), OnConflict::parse)?,
+            dry_run: self.dry_run.unwrap_or(false),
+            job: self.job.map(|job| JobId::parse(&job)).transpose()?,
+            offset: self.offset.unwrap_or(0),
+        })
     }
 }
 
@@ -88,13 +119,24 @@ async fn export(
     AsManager(manager): AsManager,
     JsonBody(body, _): JsonBody<ExportBundle>,
 ) -> Result<(StatusCode, Json<JobBody>), ManagementError> {
-    let secret = Zeroizing::new(body.encryption_secret);
-    let job = app
-        .engine
-        .export_bundle(&manager, secret, body.expires, body.predicate)
-        .await?;
+    let export = BundleExport {
+        secret: Zeroizing::new(body.encryption_secret),
+        days: body.expires,
+        predicate: body.predicate,
+        job: body.job.map(|job| JobId::parse(&job)).transpose()?,
+    };
+    let job = app.engine.export_bundle(&manager, export).await?;
     let body = JobBody::new(&app, manager.tenant(), job);
     Ok((StatusCode::ACCEPTED, Json(body)))
+}
+
+async fn digest(
+    State(app): State<App>,
+    AsManager(manager): AsManager,
+) -> Result<Response, ManagementError> {
+    let lines = app.engine.digest_people(&manager).await?;
+    let headers = [(header::CONTENT_TYPE, NDJSON)];
+    Ok((headers, Body::from_stream(lines)).into_response())
 }
 
 async fn import(
@@ -104,12 +146,7 @@ async fn import(
     EncryptionSecret(secret): EncryptionSecret,
     request: Request,
 ) -> Result<(StatusCode, Json<JobBody>), ManagementError> {
-    let import = BundleImport {
-        secret,
-        ids: options.ids()?,
-        policy: options.policy()?,
-        dry_run: options.dry_run.unwrap_or(false),
-    };
+    let import = options.of(secret)?;
     let body = stream::records(request);
     let job = app.engine.import_bundle(&manager, import, body).await?;
     let body = JobBody::new(&app, manager.tenant(), job);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use vestibule_engine::{
     Error,
-    moving::{Broken, Upload},
+    moving::{self, Broken, Upload},
 };
 use vestibule_model::{
     id::JobId,
@@ -107,6 +107,9 @@ struct ExportAll {
     email_address: Option<String>,
     /// Days that the file is kept: 1 to 30, 7 unless told.
     expires: Option<i64>,
+    /// Only those of whom this predicate is true (docs/api/predicates.md). Not of App ID.
+    #[serde(rename = "where")]
+    predicate: Option<String>,
 }
 
 /// For the description of the API; the form is read piece by piece.
@@ -182,11 +185,13 @@ async fn export_all(
     AsManager(manager): AsManager,
     JsonBody(body, _): JsonBody<ExportAll>,
 ) -> Result<(StatusCode, Json<Started>), ManagementError> {
-    let secret = Zeroizing::new(body.encryption_secret);
-    let job = app
-        .engine
-        .export_all(&manager, secret, body.email_address, body.expires)
-        .await?;
+    let export = moving::ExportAll {
+        secret: Zeroizing::new(body.encryption_secret),
+        mail: body.email_address,
+        days: body.expires,
+        predicate: body.predicate,
+    };
+    let job = app.engine.export_all(&manager, export).await?;
     Ok((
         StatusCode::ACCEPTED,
         Json(Started {

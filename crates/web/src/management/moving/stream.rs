@@ -109,7 +109,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 
 fn compressed(method: MethodRouter<App>) -> MethodRouter<App> {
     method.layer(CompressionLayer::new())

@@ -3,6 +3,7 @@
 mod bundles;
 mod large;
 mod ledger;
+mod lost;
 mod streams;
 
 use serde_json::{Value, json};

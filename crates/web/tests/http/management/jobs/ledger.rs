@@ -62,7 +62,7 @@ on_each_engine! {
             .await
             .expect(200)
             .json();
-        assert_eq!((&half["state"], &half["counts"]["done"]), (&json!("paused"), &json!(4)), "{half}");
+        assert_eq!((&half["state"], &half["counts"]["done"], &half["waitsForInput"]), (&json!("paused"), &json!(4), &json!(true)), "{half}");
         refused(at.post(&format!("jobs/{JOB}/resume"), json!({})).await, 409, "NEEDS_INPUT");
     }
 

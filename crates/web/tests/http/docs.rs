@@ -1,0 +1,48 @@
+//! `/docs/`: the calls, and what they mean.
+
+use vestibule_testkit::on_each_engine;
+
+/// The targets of the links of a page.
+fn links(html: &str) -> Vec<String> {
+    let ends = html.split("href=\"").skip(1);
+    ends.map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
+on_each_engine! {
+    async fn the_calls_and_what_they_mean_can_be_read(server) {
+        let index = server.get("/docs/").send().await.expect(200);
+        assert!(index.header("content-type").starts_with("text/html"));
+        let pages: Vec<String> = links(&index.text()).into_iter().filter(|link| link.starts_with("/docs/")).collect();
+        assert!(pages.contains(&String::from("/docs/api/predicates.md")), "{pages:?}");
+        assert!(index.text().contains("Counts and content digest of everybody"));
+        for path in &pages {
+            let page = server.get(path).send().await.expect(200);
+            assert!(page.header("content-type").starts_with("text/html"), "{path}");
+            assert!(page.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+            let html = page.text();
+            assert!(html.contains("<h1>") && html.contains("<table>"), "{path}");
+            // What a page leads to is there too.
+            for link in links(&html) {
+                if link.contains("://") || link.starts_with('#') || link.starts_with('/') {
+                    continue;
+                }
+                let target = match link.strip_prefix("../") {
+                    Some(rest) => format!("/docs/{rest}"),
+                    None => format!("{}/{link}", path.rsplit_once('/').unwrap().0),
+                };
+                assert!(pages.contains(&target), "{path} leads to {link}");
+            }
+        }
+        let predicates = server.get("/docs/api/predicates.md").send().await.expect(200).text();
+        assert!(predicates.contains("<title>Predicates · Vestibule</title>"), "{predicates}");
+        assert!(predicates.contains("<code>emailDomain</code>"), "{predicates}");
+        assert!(predicates.contains("\"adult\" in roles"), "{predicates}");
+    }
+
+    async fn other_files_are_no_pages(server) {
+        for path in ["/docs/api/odd.md", "/docs/adr/004-jobs.md", "/docs/formats/predicates.md", "/docs/api/..%2F..%2FCargo.toml"] {
+            server.get(path).send().await.expect(404);
+        }
+    }
+}
