@@ -3,6 +3,41 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+/// `acr` of somebody who gave a password.
+pub const PASSWORD: &str = "1";
+
+const CLAIMS: &[&str] = &[
+    "iss",
+    "aud",
+    "exp",
+    "tenant",
+    "iat",
+    "sub",
+    "nonce",
+    "amr",
+    "acr",
+    "auth_time",
+    "sid",
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
+    "email",
+    "email_verified",
+    "address",
+    "phone_number",
+];
+
 /// What a client can find out about an instance.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Discovery {
@@ -13,12 +48,18 @@ pub struct Discovery {
     userinfo_endpoint: String,
     introspection_endpoint: String,
     revocation_endpoint: String,
+    end_session_endpoint: String,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
-    scopes_supported: [&'static str; 1],
+    scopes_supported: [&'static str; 5],
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 2],
-    claims_supported: [&'static str; 13],
+    response_modes_supported: [&'static str; 3],
+    claims_supported: &'static [&'static str],
+    claim_types_supported: [&'static str; 1],
+    claims_parameter_supported: bool,
+    acr_values_supported: [&'static str; 1],
+    prompt_values_supported: [&'static str; 4],
+    authorization_response_iss_parameter_supported: bool,
     grant_types_supported: [&'static str; 4],
     code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
@@ -42,15 +83,18 @@ impl Discovery {
             userinfo_endpoint: at("userinfo"),
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
+            end_session_endpoint: at("logout"),
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: ["RS256"],
-            scopes_supported: ["openid"],
+            scopes_supported: ["openid", "profile", "email", "address", "phone"],
             response_types_supported: ["code"],
-            response_modes_supported: ["query", "web_message"],
-            claims_supported: [
-                "iss", "aud", "exp", "tenant", "iat", "sub", "nonce", "amr", "name", "email",
-                "picture", "locale", "gender",
-            ],
+            response_modes_supported: ["query", "form_post", "web_message"],
+            claims_supported: CLAIMS,
+            claim_types_supported: ["normal"],
+            claims_parameter_supported: true,
+            acr_values_supported: [PASSWORD],
+            prompt_values_supported: ["none", "login", "select_account", "consent"],
+            authorization_response_iss_parameter_supported: true,
             grant_types_supported: [
                 "authorization_code",
                 "password",

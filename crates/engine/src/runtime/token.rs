@@ -16,6 +16,7 @@ use vestibule_wire::token::TokenAnswer;
 
 use super::{
     ClientRequest,
+    basis::Basis,
     claims::{Issue, role_scopes},
     directory::Login,
     person::Person,
@@ -100,13 +101,14 @@ impl Engine {
         };
         let person = self.sign_in(state, login).await?;
         let grant = GrantId::from_random_bytes(self.random_id());
+        let basis = Basis::of(&person.provider, self.now());
         let refresh = self.new_refresh(state, application, &person.provider);
         let kept = refresh.as_ref().map(Refresh::stored);
         if let Some(kept) = kept {
             let opened = OpenedGrant {
                 id: grant,
                 client: application.application.client_id,
-                provider: person.provider.clone(),
+                basis: basis.to_text()?,
                 now: self.now(),
             };
             let profile = person.profile.id;
@@ -115,7 +117,7 @@ impl Engine {
                 .await?;
         }
         let client = application.application.client_id;
-        self.answer(state, (client, grant), &person, (None, refresh))
+        self.answer(state, (client, grant), (&person, &basis), (None, refresh))
     }
 
     /// Signs both tokens of a person. Called after the transaction.
@@ -123,7 +125,7 @@ impl Engine {
         &self,
         state: &TenantState,
         (client, grant): (ClientId, GrantId),
-        person: &Person,
+        (person, basis): (&Person, &Basis),
         (nonce, refresh): (Option<&str>, Option<Refresh>),
     ) -> Result<TokenAnswer> {
         let config = state.config.get::<TokensConfig>();
@@ -138,7 +140,7 @@ impl Engine {
                 config.access.expires_in
             },
         };
-        let tokens = self.sign_person_tokens(&issue, person, nonce)?;
+        let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
             id_token: Some(tokens.identity),
@@ -209,7 +211,7 @@ impl StoredRefresh {
 pub(super) struct OpenedGrant {
     pub(super) id: GrantId,
     pub(super) client: ClientId,
-    pub(super) provider: String,
+    pub(super) basis: String,
     pub(super) now: Timestamp,
 }
 
@@ -225,7 +227,7 @@ impl OpenedGrant {
             id: self.id,
             client: self.client,
             profile,
-            body: self.provider.clone(),
+            body: self.basis.clone(),
             created_at: self.now,
             expires_at: refresh.expires_at,
             revoked_at: None,

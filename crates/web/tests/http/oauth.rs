@@ -6,5 +6,6 @@ mod codes;
 mod pages;
 mod passwords;
 mod renewal;
+mod sessions;
 mod setup;
 mod userinfo;
