@@ -11,6 +11,7 @@ mod bearer;
 mod claims;
 mod client;
 mod code;
+mod custom;
 mod directory;
 pub mod logout;
 mod mapping;

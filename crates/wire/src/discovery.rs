@@ -60,7 +60,7 @@ pub struct Discovery {
     acr_values_supported: [&'static str; 1],
     prompt_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
-    grant_types_supported: [&'static str; 4],
+    grant_types_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
@@ -100,6 +100,7 @@ impl Discovery {
                 "password",
                 "refresh_token",
                 "client_credentials",
+                "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             code_challenge_methods_supported: ["S256"],
             token_endpoint_auth_methods_supported: [

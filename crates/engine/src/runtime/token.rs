@@ -26,6 +26,9 @@ use crate::{
     tenant::{ApplicationState, TenantState},
 };
 
+/// The grant of RFC 7523.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 impl Engine {
     /// Tokens for what the application shows.
     ///
@@ -39,14 +42,17 @@ impl Engine {
         let browser = application.application.kind == ApplicationType::SinglePageApp;
         match grant {
             "authorization_code" => self.redeem_code(&state, application, request).await,
-            "password" | "client_credentials" | "refresh_token" if browser => Err(Error::new(
-                Kind::Invalid,
-                "unauthorized_client",
-                "A single-page application can use authorization codes only.",
-            )),
+            "password" | "client_credentials" | "refresh_token" | JWT_BEARER if browser => {
+                Err(Error::new(
+                    Kind::Invalid,
+                    "unauthorized_client",
+                    "A single-page application can use authorization codes only.",
+                ))
+            }
             "client_credentials" => self.client_tokens(&state, application),
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
+            JWT_BEARER => self.custom_tokens(&state, application, request).await,
             _ => Err(Error::new(
                 Kind::Invalid,
                 "unsupported_grant_type",

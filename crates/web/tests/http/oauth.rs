@@ -3,6 +3,7 @@
 mod attributes;
 mod clients;
 mod codes;
+mod custom;
 mod pages;
 mod passwords;
 mod renewal;
