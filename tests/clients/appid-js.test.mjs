@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { PASSWORD, allowRedirects, browser, makeApplication, makeInstance, makeUser, url } from './support.mjs';
+import { PASSWORD, allowRedirects, browser, call, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const sdk = readFileSync(require.resolve('ibmcloud-appid-js/dist/appid.umd.min.js'));
@@ -55,4 +55,36 @@ test('signs in through the pop-up', async () => {
   assert.equal(result.error, undefined);
   assert.equal(result.claims.email, 'jo@example.org');
   assert.equal(result.info.sub, result.claims.sub);
+});
+
+test('signs in silently where the browser is signed in, and not where it is not', async () => {
+  // Over plain http a cookie reaches a frame only within one site: the page has the address of the service.
+  const near = `http://127.0.0.1:${server.address().port}`;
+  await allowRedirects(guid, [site, near]);
+  await call('PUT', manage(guid, '/config/cloud_directory/sso'), { expect: 201, body: { isActive: true, inactivityTimeoutSeconds: 600, logoutRedirectUris: [] } });
+  const context = await chromium.newContext();
+  const page = await context.newPage();
+  await page.goto(near);
+  const silently = () => page.evaluate(async ([clientId, discoveryEndpoint]) => {
+    const id = new AppID();
+    await id.init({ clientId, discoveryEndpoint });
+    try { return { email: (await id.silentSignin()).idTokenPayload.email }; } catch (error) { return { error: error.error ?? error.message }; }
+  }, [app.clientId, app.discoveryEndpoint]);
+  assert.equal((await silently()).error, 'login_required');
+  await page.evaluate(([clientId, discoveryEndpoint]) => {
+    document.getElementById('go').onclick = async () => {
+      const id = new AppID();
+      await id.init({ clientId, discoveryEndpoint });
+      window.result = await id.signin();
+    };
+  }, [app.clientId, app.discoveryEndpoint]);
+  const opened = page.waitForEvent('popup');
+  await page.click('#go');
+  const popup = await opened;
+  await popup.fill('input[name=username]', 'jo@example.org');
+  await popup.fill('input[name=password]', PASSWORD);
+  await popup.click('button[type=submit]');
+  await page.waitForFunction(() => window.result);
+  assert.deepEqual(await silently(), { email: 'jo@example.org' });
+  await context.close();
 });

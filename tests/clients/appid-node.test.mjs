@@ -1,6 +1,7 @@
 // IBM's Node server SDK, unmodified.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createRequire } from 'node:module';
 import express from 'express';
 import session from 'express-session';
@@ -124,6 +125,23 @@ test('TokenManager, client credentials', async () => {
   assert.ok(got.accessToken);
   const answer = await fetch(`${site}/api`, { headers: { authorization: `Bearer ${got.accessToken}` } });
   assert.equal(answer.status, 200, 'an API takes it');
+});
+
+test('TokenManager, custom identity', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  await call('PUT', manage(guid, '/config/idps/custom'), { body: { isActive: true, config: { publicKey: publicKey.export({ type: 'spki', format: 'pem' }) } } });
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const assertion = (more = {}) => {
+    const text = `${part({ alg: 'RS256', typ: 'JOSE' })}.${part({ iss: 'shop', aud: oauthServerUrl, exp: Math.floor(Date.now() / 1000) + 60, sub: 'user-7', name: 'Cleo', ...more })}`;
+    return `${text}.${sign('sha256', Buffer.from(text), privateKey).toString('base64url')}`;
+  };
+  const manager = new appid.TokenManager({ tenantId: guid, clientId: app.clientId, secret: app.secret, oauthServerUrl });
+  const got = await manager.getCustomIdentityTokens(assertion(), ['read', 'write']);
+  assert.equal(got.identityTokenPayload?.name ?? JSON.parse(Buffer.from(got.identityToken.split('.')[1], 'base64url')).name, 'Cleo');
+  const answer = await fetch(`${site}/api`, { headers: { authorization: `Bearer ${got.accessToken}` } });
+  assert.equal(answer.status, 200, 'an API takes it');
+  assert.match(JSON.parse(Buffer.from(got.accessToken.split('.')[1], 'base64url')).scope, / read write$/);
+  await assert.rejects(manager.getCustomIdentityTokens(assertion({ exp: 1 })));
 });
 
 test('UserProfileManager', async () => {

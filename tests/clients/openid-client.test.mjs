@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as oidc from 'openid-client';
-import { PASSWORD, Person, allowRedirects, enableRefresh, makeApplication, makeInstance, makeUser, url } from './support.mjs';
+import { PASSWORD, Person, allowRedirects, call, enableRefresh, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
 
 const redirectUri = 'http://127.0.0.1:9/callback';
 let guid, config;
@@ -57,4 +57,27 @@ test('a wrong verifier gets nothing, and burns the code', async () => {
   const back = new URL(sent.headers.get('location'));
   await assert.rejects(oidc.authorizationCodeGrant(config, back, { pkceCodeVerifier: oidc.randomPKCECodeVerifier() }), { error: 'invalid_grant' });
   await assert.rejects(oidc.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier }), { error: 'invalid_grant' });
+});
+
+test('single sign-on: max_age, prompt, hints, claims, and logout', async () => {
+  const out = 'http://127.0.0.1:9/out';
+  await call('PUT', manage(guid, '/config/cloud_directory/sso'), { expect: 201, body: { isActive: true, inactivityTimeoutSeconds: 600, logoutRedirectUris: [out] } });
+  const verifier = oidc.randomPKCECodeVerifier();
+  const challenge = await oidc.calculatePKCECodeChallenge(verifier);
+  const person = new Person();
+  const address = (more) => oidc.buildAuthorizationUrl(config, {
+    redirect_uri: redirectUri, scope: 'openid profile email', state: 's', code_challenge: challenge, code_challenge_method: 'S256', ...more,
+  });
+  const redeem = (location, more = {}) => oidc.authorizationCodeGrant(config, new URL(location), { pkceCodeVerifier: verifier, expectedState: 's', ...more });
+  const sent = await person.signIn(address({ max_age: '1000' }).href, 'olive@example.org', PASSWORD);
+  const first = await redeem(sent.headers.get('location'), { maxAge: 1000 });
+  const silent = await person.go(address({ prompt: 'none', id_token_hint: first.id_token, claims: JSON.stringify({ id_token: { auth_time: null } }) }).href);
+  assert.equal(silent.status, 302);
+  const second = await redeem(silent.headers.get('location'));
+  assert.equal(second.claims().auth_time, first.claims().auth_time);
+  assert.equal(second.claims().sid, first.claims().sid);
+  const left = await person.go(oidc.buildEndSessionUrl(config, { id_token_hint: second.id_token, post_logout_redirect_uri: out, state: 'bye' }).href);
+  assert.equal(left.headers.get('location'), `${out}?state=bye`);
+  const gone = await person.go(address({ prompt: 'none' }).href);
+  await assert.rejects(redeem(gone.headers.get('location')), { error: 'login_required' });
 });

@@ -104,6 +104,20 @@ impl Engine {
             .await
     }
 
+    /// Signs a user out in every browser. Tokens that applications hold stay.
+    pub async fn end_user_sessions(&self, writer: &Writer, id: DirectoryUserId) -> Result<()> {
+        self.store()
+            .write(writer.tenant(), move |t| {
+                find(t, id)?;
+                let profile = t.find_profile_by_identity(CLOUD_DIRECTORY, &id.to_string())?;
+                if let Some(profile) = profile {
+                    t.delete_profile_sessions(profile.id)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Makes a user. `uniqueness` when the address or the name is taken.
     pub async fn create_directory_user(
         &self,

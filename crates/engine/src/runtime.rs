@@ -6,16 +6,20 @@
 mod anonymous;
 mod attributes;
 pub mod authorization;
+mod basis;
 mod bearer;
 mod claims;
 mod client;
 mod code;
+mod custom;
 mod directory;
+pub mod logout;
 mod mapping;
 mod person;
 mod public;
 mod renewal;
 mod revocation;
+pub mod session;
 mod throttle;
 mod token;
 

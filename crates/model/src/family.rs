@@ -8,6 +8,7 @@ mod input;
 pub mod profiles;
 pub mod redirects;
 mod secret;
+pub mod sso;
 pub mod tokens;
 pub mod ui;
 

@@ -111,12 +111,14 @@ impl Identity {
 pub const CLOUD_DIRECTORY: &str = "cloud_directory";
 /// The provider named in tokens of people who did not say who they are.
 pub const ANONYMOUS: &str = "appid_anon";
+/// The provider whose assertions an application's own server signs.
+pub const CUSTOM: &str = "appid_custom";
 /// Providers that a future user can be prepared for.
 pub const FUTURE_PROVIDERS: [&str; 6] = [
     "saml",
     CLOUD_DIRECTORY,
     "facebook",
     "google",
-    "appid_custom",
+    CUSTOM,
     "ibmid",
 ];

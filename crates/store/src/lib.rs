@@ -23,6 +23,7 @@ mod queue;
 mod role;
 pub mod runtime;
 pub mod scope;
+pub mod session;
 pub mod snapshot;
 mod sqlite;
 mod tls;

@@ -258,9 +258,10 @@ impl Tenant<'_, '_> {
         Ok(())
     }
 
-    /// Refuses every token of a profile that was issued before now, and ends its grants. The caller has called `touch`.
+    /// Refuses every token of a profile that was issued before now, and ends its grants and sessions. The caller has called `touch`.
     pub fn revoke_profile_tokens(&mut self, profile: ProfileId, now: Timestamp) -> Result<()> {
         self.revoke_profile_grants(profile, now)?;
+        self.delete_profile_sessions(profile)?;
         self.insert_revocation(&Revocation {
             kind: RevocationKind::Profile,
             subject: profile.to_string(),
@@ -272,11 +273,12 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Removes codes, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
+    /// Removes codes, sessions, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
     pub fn delete_expired_runtime(&mut self, now: Timestamp) -> Result<u64> {
         let mut removed = 0;
         for (table, key) in [
             ("auth_codes", "code_hash"),
+            ("sessions", "id_hash"),
             ("refresh_tokens", "token_hash"),
             ("revocations", "kind, subject"),
             ("grants", "id"),

@@ -9,11 +9,13 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
     ("notice", include_str!("../../../templates/notice.html")),
     ("message", include_str!("../../../templates/message.html")),
+    ("post", include_str!("../../../templates/post.html")),
+    ("logout", include_str!("../../../templates/logout.html")),
 ];
 
 /// The style of all pages.

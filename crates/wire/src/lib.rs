@@ -2,6 +2,7 @@
 //! HTTP server.
 
 pub mod authorization;
+pub mod claims_request;
 pub mod client;
 pub mod discovery;
 pub mod language;

@@ -26,6 +26,7 @@ const TITLES: Record<string, string> = {
   "idps/google": "Google",
   "idps/custom": "Custom provider",
   "idps/saml": "SAML",
+  "cloud_directory/sso": "Single sign-on",
   tokens: "Token lifetimes and claims",
   redirect_uris: "Redirect URIs",
   users_profile: "Profile settings",

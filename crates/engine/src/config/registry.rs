@@ -8,6 +8,7 @@ use vestibule_model::family::{
     idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
     profiles::UsersProfile,
     redirects::RedirectUris,
+    sso::SsoConfig,
     tokens::TokensConfig,
     ui::{Languages, ThemeColor, ThemeText},
 };
@@ -67,6 +68,7 @@ pub const FAMILIES: &[FamilyEntry] = &[
     FamilyEntry::of::<Google>(),
     FamilyEntry::of::<CustomIdp>(),
     FamilyEntry::of::<SamlIdp>(),
+    FamilyEntry::of::<SsoConfig>(),
     FamilyEntry::of::<TokensConfig>(),
     FamilyEntry::of::<UsersProfile>(),
     FamilyEntry::of::<ThemeText>(),

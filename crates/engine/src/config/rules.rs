@@ -9,6 +9,7 @@ use vestibule_model::{
         idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
         profiles::UsersProfile,
         redirects::RedirectUris,
+        sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
     },
@@ -36,6 +37,7 @@ pub trait Rules: Family {
 
 impl Rules for TokensConfig {}
 impl Rules for UsersProfile {}
+impl Rules for SsoConfig {}
 impl Rules for RedirectUris {}
 impl Rules for ThemeText {}
 impl Rules for ThemeColor {}

@@ -11,7 +11,7 @@ use vestibule_model::{
     object::RawObject,
 };
 
-use super::{bearer::invalid_token, person::Person};
+use super::{basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person};
 use crate::{Engine, Error, Result, tenant::TenantState};
 
 const READ: &str = "appid_readuserattr";
@@ -43,9 +43,13 @@ impl Engine {
             .read::<_, Error>(state.id, move |t| Person::find(t, profile, &provider))
             .await?
             .ok_or_else(invalid_token)?;
+        let words = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+        let named = claims.get(USERINFO_CLAIMS).and_then(Value::as_array);
+        let named = named.into_iter().flatten().filter_map(Value::as_str);
         let mut info = Map::new();
         info.insert("sub".into(), profile.to_string().into());
         info.extend(person.normalized());
+        info.extend(claims_for(&person, words("scope").split(' '), named));
         if let Some(verified) = person.email_verified() {
             info.insert("email_verified".into(), verified.into());
         }

@@ -3,15 +3,16 @@
 //! What was asked for travels through the browser in the form itself, sealed with the master key and bound to a cookie of that
 //! browser: nothing is stored before somebody signs in, and a form made in one browser is worth nothing in another (login CSRF).
 
-use std::{net::IpAddr, sync::Arc};
+mod checked;
+
+use std::net::IpAddr;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestibule_model::{
-    application::ApplicationType,
-    family::{idps::CloudDirectory, redirects::RedirectUris, tokens::TokensConfig},
-    id::{ClientId, GrantId, ProfileId, TenantId},
+    family::{idps::CloudDirectory, redirects::RedirectUris, sso::SsoConfig, tokens::TokensConfig},
+    id::{GrantId, ProfileId, TenantId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
     time::Timestamp,
 };
@@ -21,11 +22,16 @@ use vestibule_wire::{
     redirect::with_parameters,
 };
 
-use super::{anonymous::Anonymous, directory::Login};
-use crate::{
-    Engine, Error, Kind, Result,
-    tenant::{ApplicationState, TenantState},
+use self::checked::Checked;
+pub(super) use self::checked::{application, foreign_redirect};
+use super::{
+    anonymous::Anonymous,
+    basis::Basis,
+    directory::Login,
+    person::Person,
+    session::{Browser, SessionCookie, SessionUse, SignedIn},
 };
+use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// Seconds that a sign-in form works.
 const FORM_SECONDS: i64 = 900;
@@ -90,6 +96,8 @@ pub struct Answer {
     pub redirect_uri: String,
     /// Members, in the order in which App ID's clients want them: `error` before its description.
     pub members: Vec<(&'static str, String)>,
+    /// What the browser is to keep.
+    pub session: Option<SessionCookie>,
 }
 
 impl Answer {
@@ -115,8 +123,8 @@ pub struct FilledForm<'a> {
     pub tenant: TenantId,
     /// Its fields.
     pub form: &'a Parameters,
-    /// What the cookie says of the browser.
-    pub browser: &'a str,
+    /// What the cookies say of the browser.
+    pub browser: Browser<'a>,
     /// Where the request came from.
     pub from: IpAddr,
 }
@@ -128,15 +136,8 @@ struct Context {
     browser: String,
     expires: Timestamp,
     anonymous: Option<Anonymous>,
-}
-
-/// A request whose application and redirect URI are good: from here on, errors go to the application.
-struct Checked {
-    state: Arc<TenantState>,
-    client: ClientId,
-    kind: ApplicationType,
-    application: String,
-    request: AuthorizationRequest,
+    #[serde(default)]
+    subject: Option<String>,
 }
 
 impl Engine {
@@ -145,7 +146,7 @@ impl Engine {
         vestibule_crypto::random::token(self.random(), 16)
     }
 
-    /// Begins a sign-in.
+    /// Begins a sign-in, or answers at once for a browser that is signed in.
     ///
     /// # Errors
     /// Anything that cannot go back to the application, since it is unknown or the redirect URI is not its own: a page says so.
@@ -153,24 +154,32 @@ impl Engine {
         &self,
         tenant: TenantId,
         query: &Parameters,
-        browser: &str,
+        browser: Browser<'_>,
     ) -> Result<Step> {
         let state = self.tenant(tenant).await?;
         let mut request =
             AuthorizationRequest::read(query).map_err(|error| Error::invalid(error.to_string()))?;
         let anonymous = self.anonymous_of(&state, request.anonymous_token.take().as_deref());
-        let checked = checked(state, request)?;
+        let subject = self.expected_subject(&state, &mut request);
+        let checked = self.checked(state, request, subject)?;
         if let Some((error, why)) = checked.refusal() {
             return Ok(Step::Answer(checked.refuse(error, why)));
         }
         if checked.request.idp.as_deref() == Some(ANONYMOUS) {
             return self.answer_anonymous(&checked, anonymous).await;
         }
-        if checked.request.prompt.as_deref() == Some("none") {
-            let why = "Nobody is signed in.";
+        let known = self.signed_in(&checked.state, browser.session).await?;
+        let now = self.now().seconds();
+        if let Some(session) = known.filter(|known| checked.is_answered_by(known, now))
+            && let Some(step) = self.answer_signed_in(&checked, session).await?
+        {
+            return Ok(step);
+        }
+        if checked.request.prompt.none {
+            let why = "Nobody is signed in who could be answered for without a question.";
             return Ok(Step::Answer(checked.refuse("login_required", why)));
         }
-        self.ask(&checked, (browser, anonymous), "", None)
+        self.ask(&checked, (browser.id, anonymous), "", None)
     }
 
     /// Signs in with what the form says; on failure the form comes back with the reason.
@@ -181,11 +190,18 @@ impl Engine {
         let state = self.tenant(filled.tenant).await?;
         let context = self.open_context(&state, filled.form)?;
         let anonymous = context.anonymous;
-        let checked = checked(state, context.request)?;
+        let checked = self.checked(state, context.request, context.subject)?;
         let name = filled.form.get("username").unwrap_or_default();
         let password = filled.form.get("password").unwrap_or_default();
-        let again = |problem| self.ask(&checked, (filled.browser, anonymous), name, Some(problem));
-        if context.expires <= self.now() || context.browser != filled.browser {
+        let again = |problem| {
+            self.ask(
+                &checked,
+                (filled.browser.id, anonymous),
+                name,
+                Some(problem),
+            )
+        };
+        if context.expires <= self.now() || context.browser != filled.browser.id {
             return again(Problem::Stale);
         }
         if name.trim().is_empty() || password.is_empty() {
@@ -198,11 +214,7 @@ impl Engine {
             anonymous,
         };
         match self.sign_in(&checked.state, login).await {
-            Ok(person) => {
-                let grant = GrantId::from_random_bytes(self.random_id());
-                self.grant(&checked, (person.profile.id, grant), CLOUD_DIRECTORY)
-                    .await
-            }
+            Ok(person) => self.answer_person(&checked, &person).await,
             Err(error) => match problem(&error) {
                 Some(problem) => again(problem),
                 None => Err(error),
@@ -210,21 +222,30 @@ impl Engine {
         }
     }
 
-    /// Where to go after signing out.
+    /// Where to go after signing out of the browser's session.
     ///
     /// # Errors
-    /// `Invalid` when the application is unknown or the URI is not on the instance's list.
-    pub async fn sign_out(&self, tenant: TenantId, query: &Parameters) -> Result<String> {
+    /// `Invalid` when the application is unknown or the URI is on neither of the instance's lists; the session stays then.
+    pub async fn sign_out(
+        &self,
+        tenant: TenantId,
+        query: &Parameters,
+        browser: Browser<'_>,
+    ) -> Result<String> {
         let state = self.tenant(tenant).await?;
         let uri = query
             .get("redirect_uri")
             .ok_or_else(|| Error::invalid("The parameter redirect_uri is required."))?;
         application(&state, query.get("client_id").unwrap_or_default())?;
-        if state.config.get::<RedirectUris>().allows(uri) {
-            Ok(uri.to_owned())
-        } else {
-            Err(foreign_redirect())
+        let sso = state.config.get::<SsoConfig>();
+        if !sso.may_return_to(uri) && !state.config.get::<RedirectUris>().allows(uri) {
+            return Err(foreign_redirect());
         }
+        if let Some(secret) = browser.session {
+            let everywhere = query.get("all_sessions") == Some("true");
+            self.end_session(state.id, secret, everywhere).await?;
+        }
+        Ok(uri.to_owned())
     }
 
     async fn answer_anonymous(
@@ -241,27 +262,75 @@ impl Engine {
             profile: ProfileId::from_random_bytes(self.random_id()),
             grant: GrantId::from_random_bytes(self.random_id()),
         });
-        self.grant(checked, (who.profile, who.grant), ANONYMOUS)
-            .await
+        let basis = Basis::of(ANONYMOUS, self.now()).for_request(&checked.request);
+        let grant = (who.profile, who.grant);
+        let given = self.grant(checked, grant, basis, SessionUse::None).await?;
+        given.map(Step::Answer).ok_or_else(vanished)
+    }
+
+    /// The answer for somebody who has just signed in.
+    async fn answer_person(&self, checked: &Checked, person: &Person) -> Result<Step> {
+        let profile = person.profile.id;
+        if !checked.expects(&profile.to_string()) {
+            let why = "Somebody else signed in than the application expects.";
+            return Ok(Step::Answer(checked.refuse("login_required", why)));
+        }
+        let now = self.now();
+        let mut basis = Basis::of(CLOUD_DIRECTORY, now);
+        let made = self.new_session(&checked.state, profile, &basis, now)?;
+        let (session, cookie) = match made {
+            Some((session, cookie, sid)) => {
+                basis.sid = Some(sid);
+                (session, Some(cookie))
+            }
+            None => (SessionUse::None, None),
+        };
+        let basis = basis.for_request(&checked.request);
+        let grant = GrantId::from_random_bytes(self.random_id());
+        let given = self
+            .grant(checked, (profile, grant), basis, session)
+            .await?;
+        let mut answer = given.ok_or_else(vanished)?;
+        answer.session = cookie;
+        Ok(Step::Answer(answer))
+    }
+
+    /// The answer for a browser that is signed in; none when its session ended at this moment.
+    async fn answer_signed_in(&self, checked: &Checked, known: SignedIn) -> Result<Option<Step>> {
+        let seconds = checked
+            .state
+            .config
+            .get::<SsoConfig>()
+            .inactivity_timeout_seconds;
+        let basis = Basis {
+            sid: Some(known.sid),
+            auth_at: Some(known.auth_at),
+            ..known.basis
+        };
+        let basis = basis.for_request(&checked.request);
+        let session = SessionUse::Extend(known.hash, self.now().plus_seconds(seconds));
+        let grant = GrantId::from_random_bytes(self.random_id());
+        let given = self
+            .grant(checked, (known.profile, grant), basis, session)
+            .await?;
+        Ok(given.map(|mut answer| {
+            answer.session = Some(SessionCookie::Keep(known.secret, seconds));
+            Step::Answer(answer)
+        }))
     }
 
     async fn grant(
         &self,
         checked: &Checked,
         who: (ProfileId, GrantId),
-        provider: &str,
-    ) -> Result<Step> {
+        basis: Basis,
+        session: SessionUse,
+    ) -> Result<Option<Answer>> {
+        let asked = (checked.client, &checked.request);
         let code = self
-            .issue_code(
-                &checked.state,
-                (checked.client, &checked.request),
-                who,
-                provider,
-            )
+            .issue_code(&checked.state, asked, who, (basis, session))
             .await?;
-        Ok(Step::Answer(
-            checked.answer(vec![("code", code.expose().to_owned())]),
-        ))
+        Ok(code.map(|code| checked.answer(vec![("code", code.expose().to_owned())])))
     }
 
     fn ask(
@@ -284,6 +353,7 @@ impl Engine {
             browser: browser.to_owned(),
             expires: self.now().plus_seconds(FORM_SECONDS),
             anonymous,
+            subject: checked.subject.clone(),
         };
         let plain = serde_json::to_vec(&context).map_err(Error::internal)?;
         let sealed = self.master().seal(
@@ -321,116 +391,6 @@ impl Engine {
     }
 }
 
-impl Checked {
-    /// What is wrong with the request, if anything, as RFC 6749 section 4.1.2.1 names it.
-    fn refusal(&self) -> Option<(&'static str, &'static str)> {
-        let request = &self.request;
-        match request.response_type.as_str() {
-            "code" => {}
-            "" => {
-                return Some((
-                    "invalid_request",
-                    "The parameter response_type is required.",
-                ));
-            }
-            _ => {
-                return Some((
-                    "unsupported_response_type",
-                    "The response type is not supported; use code.",
-                ));
-            }
-        }
-        match (&request.code_challenge, &request.code_challenge_method) {
-            (None, None) if self.kind == ApplicationType::SinglePageApp => {
-                return Some((
-                    "invalid_request",
-                    "A single-page application must send a code_challenge.",
-                ));
-            }
-            (None, None) => {}
-            (Some(challenge), Some(method)) if method == "S256" && is_challenge(challenge) => {}
-            (Some(_), Some(method)) if method == "S256" => {
-                return Some(("invalid_request", "The code_challenge is malformed."));
-            }
-            _ => {
-                return Some((
-                    "invalid_request",
-                    "The code_challenge_method must be S256, with a code_challenge.",
-                ));
-            }
-        }
-        match request.idp.as_deref() {
-            None | Some(CLOUD_DIRECTORY | ANONYMOUS) => None,
-            Some(_) => Some(("access_denied", "This identity provider is not available.")),
-        }
-    }
-
-    fn refuse(&self, error: &str, why: &str) -> Answer {
-        self.answer(vec![
-            ("error", error.to_owned()),
-            ("error_description", why.to_owned()),
-        ])
-    }
-
-    fn answer(&self, mut members: Vec<(&'static str, String)>) -> Answer {
-        if let Some(state) = &self.request.state {
-            members.push(("state", state.clone()));
-        }
-        Answer {
-            mode: self.request.response_mode,
-            redirect_uri: self.request.redirect_uri.clone(),
-            members,
-        }
-    }
-}
-
-/// Makes sure that the application exists and that the redirect URI is on the instance's list.
-fn checked(state: Arc<TenantState>, request: AuthorizationRequest) -> Result<Checked> {
-    let found = application(&state, &request.client_id)?;
-    if !state
-        .config
-        .get::<RedirectUris>()
-        .allows(&request.redirect_uri)
-    {
-        return Err(foreign_redirect());
-    }
-    Ok(Checked {
-        client: found.application.client_id,
-        kind: found.application.kind,
-        application: found.application.name.clone(),
-        request,
-        state,
-    })
-}
-
-fn application<'a>(state: &'a TenantState, client: &str) -> Result<&'a ApplicationState> {
-    ClientId::parse(client)
-        .ok()
-        .and_then(|id| state.applications.get(&id))
-        .ok_or_else(|| {
-            Error::new(
-                Kind::Invalid,
-                "unknown_application",
-                "The application that sent you here is not known to this service.",
-            )
-        })
-}
-
-fn foreign_redirect() -> Error {
-    Error::new(
-        Kind::Invalid,
-        "foreign_redirect",
-        "The address to return to is not registered for this service.",
-    )
-}
-
-/// 43 characters of base64url, or the 88 of App ID's JavaScript SDK (contract/runtime.md section 4.1.1).
-fn is_challenge(text: &str) -> bool {
-    let url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    let standard = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    (text.len() == 43 && text.bytes().all(url)) || (text.len() == 88 && text.bytes().all(standard))
-}
-
 fn problem(error: &Error) -> Option<Problem> {
     match (error.kind, error.code) {
         (_, "invalid_grant") => Some(Problem::Wrong),
@@ -441,6 +401,10 @@ fn problem(error: &Error) -> Option<Problem> {
         (Kind::Unavailable(_), _) => Some(Problem::Busy),
         _ => None,
     }
+}
+
+fn vanished() -> Error {
+    Error::internal("a session that was being made is gone")
 }
 
 fn origin_of(uri: &str) -> String {

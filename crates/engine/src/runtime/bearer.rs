@@ -30,6 +30,14 @@ impl<'a> TokenId<'a> {
     }
 }
 
+/// What an identity token hints at.
+pub(super) struct Hint {
+    /// Whom it is about.
+    pub(super) subject: String,
+    /// Whom it was made for.
+    pub(super) audience: String,
+}
+
 /// The claims that decide whether a token is good.
 #[derive(Deserialize)]
 struct Vital {
@@ -111,6 +119,16 @@ impl Engine {
             sub: text("sub"),
         };
         self.is_live(state, &vital).then_some(claims)
+    }
+
+    /// Of whom an identity token speaks that this instance signed, expired or not: a hint, no proof of anything.
+    pub(super) fn hinted(&self, state: &TenantState, token: &str) -> Option<Hint> {
+        let vital: Vital = self.verified(state, token)?;
+        let own = self.issued_by(state.id, &vital.iss);
+        own.then_some(Hint {
+            subject: vital.sub?,
+            audience: vital.aud.into_iter().next()?,
+        })
     }
 
     /// What a key of the instance has signed. Nothing but the signature is checked.

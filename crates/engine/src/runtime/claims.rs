@@ -9,8 +9,10 @@ use vestibule_model::{
     role::Role,
     time::Timestamp,
 };
+use vestibule_wire::discovery::PASSWORD;
 
 use super::{
+    basis::{Basis, claims_for},
     mapping::{self, Target},
     person::Person,
 };
@@ -24,6 +26,9 @@ const AUTHENTICATED: &str = "appid_authenticated";
 
 /// `amr` of tokens that speak for an application itself.
 const CLIENT: &str = "appid_client_credentials";
+
+/// Names of the claims that user info shows to the bearer beside those of the scopes.
+pub(super) const USERINFO_CLAIMS: &str = "userinfo_claims";
 
 /// What the tokens of one answer have in common.
 pub(super) struct Issue<'a> {
@@ -69,12 +74,15 @@ impl Engine {
         &self,
         issue: &Issue<'_>,
         person: &Person,
-        nonce: Option<&str>,
+        (basis, nonce): (&Basis, Option<&str>),
     ) -> Result<PersonTokens> {
         let config = issue.state.config.get::<TokensConfig>();
         let subject = person.profile.id.to_string();
         let mut access = self.registered_claims(issue, &subject, &person.provider);
-        access.insert("scope".into(), scope_of(issue, person).into());
+        access.insert("scope".into(), scope_of(issue, person, basis).into());
+        if !basis.userinfo.is_empty() {
+            access.insert(USERINFO_CLAIMS.into(), json!(basis.userinfo));
+        }
         if let Some(verified) = person.email_verified() {
             access.insert("email_verified".into(), verified.into());
         }
@@ -93,8 +101,21 @@ impl Engine {
         if person.provider != ANONYMOUS {
             identity.insert("identities".into(), person.identities());
         }
+        let asked = basis.identity.iter().map(String::as_str);
+        for (name, value) in claims_for(person, std::iter::empty(), asked) {
+            identity.entry(name).or_insert(value);
+        }
         if let Some(nonce) = nonce {
             identity.insert("nonce".into(), nonce.into());
+        }
+        if let Some(at) = basis.auth_at.filter(|_| basis.tells_time) {
+            identity.insert("auth_time".into(), at.seconds().into());
+        }
+        if basis.tells_acr {
+            identity.insert("acr".into(), PASSWORD.into());
+        }
+        if let Some(sid) = &basis.sid {
+            identity.insert("sid".into(), sid.as_str().into());
         }
         mapping::apply(
             &config.id_token_claims,
@@ -160,7 +181,7 @@ impl Engine {
     }
 }
 
-fn scope_of(issue: &Issue<'_>, person: &Person) -> String {
+fn scope_of(issue: &Issue<'_>, person: &Person, basis: &Basis) -> String {
     let mut scope = String::from(SCOPES);
     let mut add = |one: &str| {
         scope.push(' ');
@@ -174,6 +195,9 @@ fn scope_of(issue: &Issue<'_>, person: &Person) -> String {
         .iter()
         .filter_map(|role| issue.state.roles.get(role));
     for one in role_scopes(roles, issue.client) {
+        add(one);
+    }
+    for one in &basis.scopes {
         add(one);
     }
     scope

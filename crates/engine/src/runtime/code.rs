@@ -21,8 +21,11 @@ use vestibule_store::{
 use vestibule_wire::{authorization::AuthorizationRequest, token::TokenAnswer};
 
 use super::{
-    ClientRequest, invalid_grant,
+    ClientRequest,
+    basis::Basis,
+    invalid_grant,
     person::Person,
+    session::SessionUse,
     token::{OpenedGrant, required},
 };
 use crate::{
@@ -37,7 +40,8 @@ const CODE_SECONDS: i64 = 300;
 #[derive(Serialize, Deserialize)]
 struct Bound {
     profile: ProfileId,
-    provider: String,
+    #[serde(flatten)]
+    basis: Basis,
     redirect_uri: String,
     challenge: Option<String>,
     nonce: Option<String>,
@@ -52,18 +56,18 @@ enum Showing {
 }
 
 impl Engine {
-    /// A code for someone who has just signed in.
+    /// A code for someone who has just signed in, or whose session is used for it; none when that has ended meanwhile.
     pub(super) async fn issue_code(
         &self,
         state: &TenantState,
         (client, request): (ClientId, &AuthorizationRequest),
         (profile, grant): (ProfileId, GrantId),
-        provider: &str,
-    ) -> Result<PlainToken> {
+        (basis, session): (Basis, SessionUse),
+    ) -> Result<Option<PlainToken>> {
         let now = self.now();
         let body = Bound {
             profile,
-            provider: provider.to_owned(),
+            basis,
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.code_challenge.clone(),
             nonce: request.nonce.clone(),
@@ -77,12 +81,17 @@ impl Engine {
             expires_at: now.plus_seconds(CODE_SECONDS),
         };
         let hash = code.hash();
-        self.store()
+        let kept = self
+            .store()
             .write::<_, Error>(state.id, move |t| {
-                Ok(t.insert_auth_code(hash.as_str(), &row, now)?)
+                if !session.apply(t)? {
+                    return Ok(false);
+                }
+                t.insert_auth_code(hash.as_str(), &row, now)?;
+                Ok(true)
             })
             .await?;
-        Ok(code)
+        Ok(kept.then_some(code))
     }
 
     /// Tokens for a code. A code that is shown is used up, whatever is wrong with the request.
@@ -117,11 +126,11 @@ impl Engine {
                 let Some(person) = bound.person(t, now)? else {
                     return Ok(Showing::Bad);
                 };
-                if let Some(kept) = kept.filter(|_| bound.provider != ANONYMOUS) {
+                if let Some(kept) = kept.filter(|_| bound.basis.provider != ANONYMOUS) {
                     let opened = OpenedGrant {
                         id: code.grant,
                         client,
-                        provider: bound.provider.clone(),
+                        basis: bound.basis.to_text()?,
                         now,
                     };
                     opened.keep(t, person.profile.id, &kept)?;
@@ -139,9 +148,9 @@ impl Engine {
                     return Err(refused());
                 }
                 self.still_welcome(state, &person)?;
-                let refresh = refresh.filter(|_| bound.provider != ANONYMOUS);
+                let refresh = refresh.filter(|_| bound.basis.provider != ANONYMOUS);
                 let extras = (bound.nonce.as_deref(), refresh);
-                self.answer(state, (client, grant), &person, extras)
+                self.answer(state, (client, grant), (&person, &bound.basis), extras)
             }
             Showing::Again(grant) => {
                 self.end_grant(state.id, grant).await?;
@@ -165,8 +174,8 @@ impl Bound {
 
     /// Who signed in. An anonymous profile is made only now, so that a request without consequence leaves nothing behind.
     fn person(&self, t: &mut Tenant<'_, '_>, now: Timestamp) -> Result<Option<Person>> {
-        let found = Person::find(t, self.profile, &self.provider)?;
-        if self.provider != ANONYMOUS {
+        let found = Person::find(t, self.profile, &self.basis.provider)?;
+        if self.basis.provider != ANONYMOUS {
             return Ok(found);
         }
         if let Some(found) = found {
@@ -185,7 +194,7 @@ impl Bound {
             modified_at: now,
         };
         t.insert_profile(&profile)?;
-        Person::of(t, profile, &self.provider).map(Some)
+        Person::of(t, profile, &self.basis.provider).map(Some)
     }
 }
 

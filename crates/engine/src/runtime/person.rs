@@ -82,6 +82,38 @@ impl Person {
         claims
     }
 
+    /// Every claim of OpenID Connect Core section 5.1 that is known of the person.
+    pub(super) fn standard_claims(&self) -> Map<String, Value> {
+        let mut claims = match &self.user {
+            Some(user) => card_claims(user),
+            None => Map::new(),
+        };
+        for name in [
+            "nickname",
+            "profile",
+            "website",
+            "birthdate",
+            "zoneinfo",
+            "given_name",
+            "family_name",
+            "middle_name",
+        ] {
+            if let Some(text) = self.profile.body.string(name) {
+                claims.entry(name).or_insert_with(|| text.into());
+            }
+        }
+        claims.extend(self.normalized());
+        if let Some(verified) = self.email_verified() {
+            claims.insert("email_verified".into(), verified.into());
+        }
+        let changed = self
+            .user
+            .as_ref()
+            .map_or(self.profile.modified_at, |user| user.modified_at);
+        claims.insert("updated_at".into(), changed.seconds().into());
+        claims
+    }
+
     /// What a provider says of the person.
     pub(super) fn user_info(&self, provider: &str) -> Option<Value> {
         if provider == CLOUD_DIRECTORY {
@@ -124,4 +156,71 @@ impl Person {
             })
             .collect()
     }
+}
+
+/// What a SCIM user says, in the words of OpenID Connect (RFC 7643 section 4.1).
+fn card_claims(user: &DirectoryUser) -> Map<String, Value> {
+    let body = user.card.body();
+    let name = body.value("name").unwrap_or_default();
+    let texts = [
+        ("given_name", member(&name, "givenName")),
+        ("family_name", member(&name, "familyName")),
+        ("middle_name", member(&name, "middleName")),
+        (
+            "preferred_username",
+            user.card.user_name().map(str::to_owned),
+        ),
+        ("nickname", body.string("nickName")),
+        ("profile", body.string("profileUrl")),
+        ("zoneinfo", body.string("timezone")),
+        ("locale", body.string("locale")),
+        (
+            "picture",
+            first(body.value("photos")).and_then(|photo| member(&photo, "value")),
+        ),
+        (
+            "phone_number",
+            first(body.value("phoneNumbers")).and_then(|phone| member(&phone, "value")),
+        ),
+    ];
+    let mut claims: Map<String, Value> = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))))
+        .collect();
+    if let Some(address) = first(body.value("addresses")) {
+        let parts = [
+            ("formatted", "formatted"),
+            ("street_address", "streetAddress"),
+            ("locality", "locality"),
+            ("region", "region"),
+            ("postal_code", "postalCode"),
+            ("country", "country"),
+        ];
+        let parts: Map<String, Value> = parts
+            .into_iter()
+            .filter_map(|(claim, scim)| {
+                Some((claim.to_owned(), Value::String(member(&address, scim)?)))
+            })
+            .collect();
+        if !parts.is_empty() {
+            claims.insert("address".into(), parts.into());
+        }
+    }
+    claims
+}
+
+/// The primary entry of a list, else its first.
+fn first(list: Option<Value>) -> Option<Value> {
+    let Some(Value::Array(mut entries)) = list else {
+        return None;
+    };
+    let primary = entries
+        .iter()
+        .position(|entry| entry.get("primary") == Some(&Value::Bool(true)));
+    (!entries.is_empty()).then(|| entries.swap_remove(primary.unwrap_or(0)))
+}
+
+fn member(object: &Value, name: &str) -> Option<String> {
+    let text = object.get(name)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
 }

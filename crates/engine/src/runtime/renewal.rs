@@ -9,7 +9,7 @@ use vestibule_model::{
 use vestibule_store::runtime::Rotated;
 use vestibule_wire::token::TokenAnswer;
 
-use super::{ClientRequest, invalid_grant, person::Person, token::required};
+use super::{ClientRequest, basis::Basis, invalid_grant, person::Person, token::required};
 use crate::{
     Engine, Error, Result,
     tenant::{ApplicationState, TenantState},
@@ -17,7 +17,7 @@ use crate::{
 
 /// What showing a refresh token led to.
 enum Renewal {
-    Renewed(Box<(Person, GrantId)>),
+    Renewed(Box<(Person, Basis, GrantId)>),
     /// It had been used before.
     Reused(GrantId),
     Refused,
@@ -54,19 +54,21 @@ impl Engine {
                 if token.client != client || token.expires_at <= now {
                     return Ok(Renewal::Refused);
                 }
-                let Some(person) = Person::find(t, token.profile, &grant.body)? else {
+                let basis = Basis::parse(&grant.body);
+                let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };
                 stored.keep(t, (grant.id, client), &person, now)?;
                 t.extend_grant(grant.id, stored.expires_at)?;
-                Ok(Renewal::Renewed(Box::new((person, grant.id))))
+                Ok(Renewal::Renewed(Box::new((person, basis, grant.id))))
             })
             .await?;
         match renewal {
             Renewal::Renewed(renewed) => {
-                let (person, grant) = *renewed;
+                let (person, basis, grant) = *renewed;
                 self.still_welcome(state, &person)?;
-                self.answer(state, (client, grant), &person, (None, Some(fresh)))
+                let extras = (None, Some(fresh));
+                self.answer(state, (client, grant), (&person, &basis), extras)
             }
             Renewal::Reused(grant) => {
                 self.end_grant(state.id, grant).await?;

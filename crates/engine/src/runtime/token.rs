@@ -16,6 +16,7 @@ use vestibule_wire::token::TokenAnswer;
 
 use super::{
     ClientRequest,
+    basis::Basis,
     claims::{Issue, role_scopes},
     directory::Login,
     person::Person,
@@ -24,6 +25,9 @@ use crate::{
     Engine, Error, Kind, Result,
     tenant::{ApplicationState, TenantState},
 };
+
+/// The grant of RFC 7523.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 impl Engine {
     /// Tokens for what the application shows.
@@ -38,14 +42,17 @@ impl Engine {
         let browser = application.application.kind == ApplicationType::SinglePageApp;
         match grant {
             "authorization_code" => self.redeem_code(&state, application, request).await,
-            "password" | "client_credentials" | "refresh_token" if browser => Err(Error::new(
-                Kind::Invalid,
-                "unauthorized_client",
-                "A single-page application can use authorization codes only.",
-            )),
+            "password" | "client_credentials" | "refresh_token" | JWT_BEARER if browser => {
+                Err(Error::new(
+                    Kind::Invalid,
+                    "unauthorized_client",
+                    "A single-page application can use authorization codes only.",
+                ))
+            }
             "client_credentials" => self.client_tokens(&state, application),
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
+            JWT_BEARER => self.custom_tokens(&state, application, request).await,
             _ => Err(Error::new(
                 Kind::Invalid,
                 "unsupported_grant_type",
@@ -100,13 +107,14 @@ impl Engine {
         };
         let person = self.sign_in(state, login).await?;
         let grant = GrantId::from_random_bytes(self.random_id());
+        let basis = Basis::of(&person.provider, self.now());
         let refresh = self.new_refresh(state, application, &person.provider);
         let kept = refresh.as_ref().map(Refresh::stored);
         if let Some(kept) = kept {
             let opened = OpenedGrant {
                 id: grant,
                 client: application.application.client_id,
-                provider: person.provider.clone(),
+                basis: basis.to_text()?,
                 now: self.now(),
             };
             let profile = person.profile.id;
@@ -115,7 +123,7 @@ impl Engine {
                 .await?;
         }
         let client = application.application.client_id;
-        self.answer(state, (client, grant), &person, (None, refresh))
+        self.answer(state, (client, grant), (&person, &basis), (None, refresh))
     }
 
     /// Signs both tokens of a person. Called after the transaction.
@@ -123,7 +131,7 @@ impl Engine {
         &self,
         state: &TenantState,
         (client, grant): (ClientId, GrantId),
-        person: &Person,
+        (person, basis): (&Person, &Basis),
         (nonce, refresh): (Option<&str>, Option<Refresh>),
     ) -> Result<TokenAnswer> {
         let config = state.config.get::<TokensConfig>();
@@ -138,7 +146,7 @@ impl Engine {
                 config.access.expires_in
             },
         };
-        let tokens = self.sign_person_tokens(&issue, person, nonce)?;
+        let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
             id_token: Some(tokens.identity),
@@ -209,7 +217,7 @@ impl StoredRefresh {
 pub(super) struct OpenedGrant {
     pub(super) id: GrantId,
     pub(super) client: ClientId,
-    pub(super) provider: String,
+    pub(super) basis: String,
     pub(super) now: Timestamp,
 }
 
@@ -225,7 +233,7 @@ impl OpenedGrant {
             id: self.id,
             client: self.client,
             profile,
-            body: self.provider.clone(),
+            body: self.basis.clone(),
             created_at: self.now,
             expires_at: refresh.expires_at,
             revoked_at: None,

@@ -22,6 +22,7 @@ use vestibule_store::{
     profile::{LeftOut, ProfileSearch},
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
+    session::Session,
     snapshot::{Revocation, RevocationKind, SealedKey},
 };
 
@@ -168,6 +169,16 @@ fn code() -> AuthCode {
     }
 }
 
+fn session() -> Session {
+    Session {
+        sid: String::from("sid"),
+        profile: ids().profile,
+        body: String::from("{}"),
+        auth_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
 fn refresh_token() -> RefreshToken {
     RefreshToken {
         grant: ids().grant,
@@ -200,6 +211,7 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.insert_job_part(ids().job, JobFile::Out, 0, vec![1])?;
     t.insert_grant(&grant())?;
     t.insert_auth_code("code", &code(), NOW)?;
+    t.insert_session("session", &session())?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
     t.insert_revocation(&Revocation {
         kind: RevocationKind::Token,
@@ -282,6 +294,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.list_profiles_at("google", &names)?.is_empty());
     assert!(t.find_grant(ids().grant)?.is_none());
     assert!(t.find_refresh_token("refresh")?.is_none());
+    assert!(t.find_session("session")?.is_none());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
         snapshot.config.is_empty()
@@ -319,6 +332,9 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.redeem_auth_code("code", later)?, Redeemed::Unknown);
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
+    assert!(!t.extend_session("session", later)?);
+    assert!(!t.delete_session("session")?);
+    assert_eq!(t.delete_profile_sessions(ids().profile)?, 0);
     change_jobs(t, later)?;
     t.lock_people()?;
     t.lock_directory_user(ids().user)?;
@@ -342,6 +358,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_job_lines(ids().job, JobLines::Report, 9, "stolen"),
         |t: &mut Tenant<'_, '_>| t.insert_job_part(ids().job, JobFile::Out, 9, vec![9]),
         |t: &mut Tenant<'_, '_>| t.insert_identities(&[(ids().profile, 0, &identity()?)]),
+        |t: &mut Tenant<'_, '_>| t.insert_session("stolen", &session()),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
         assert!(

@@ -33,6 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
     const PASSWORD: &str = "/management/v4/{tenantId}/cloud_directory/change_password";
     const REMOVE: &str = "/management/v4/{tenantId}/cloud_directory/remove/{userId}";
     const BULK: &str = "/management/v4/{tenantId}/cloud_directory/bulk_remove";
+    const SSO_LOGOUT: &str = "/management/v4/{tenantId}/cloud_directory/Users/{userId}/sso/logout";
     const USERINFO: &str = "/management/v4/{tenantId}/cloud_directory/{userId}/userinfo";
     const SIGN_UP_QUERY: &[Query] = &[
         optional(
@@ -72,6 +73,12 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Delete up to 100 directory users and their profiles.")
         .takes::<BulkRemoval>()
         .answers::<BulkRemoved>(200),
+        Route::new("post", SSO_LOGOUT, "invalidate_user_sso_sessions", || {
+            post(end_sessions)
+        })
+        .guard(WRITER)
+        .summary("End every session of the user in every browser.")
+        .answers_nothing(204),
         Route::new("get", USERINFO, "get_cloud_directory_userinfo", || {
             get(userinfo)
         })
@@ -178,6 +185,15 @@ async fn bulk_remove(
         removed: texts(done.removed),
         not_found: texts(done.not_found),
     }))
+}
+
+async fn end_sessions(
+    State(app): State<App>,
+    AsWriter(writer): AsWriter,
+    AtDirectoryUser(id): AtDirectoryUser,
+) -> Result<StatusCode, ScimError> {
+    app.engine.end_user_sessions(&writer, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn userinfo(

@@ -36,21 +36,61 @@ const AUTHORIZATION: &[Query] = &[
         "PKCE; single-page applications must send it.",
     ),
     optional("code_challenge_method", "S256"),
-    optional("response_mode", "query or web_message"),
+    optional("response_mode", "query, form_post or web_message"),
     optional("idp", "cloud_directory or appid_anon"),
     optional(
         "appid_access_token",
         "An anonymous token that becomes the user's.",
     ),
     optional("language", "Language of the pages."),
-    optional("prompt", "none for an answer without a page."),
+    optional(
+        "prompt",
+        "none for an answer without a page; login or select_account for one that asks again.",
+    ),
+    optional("max_age", "Most seconds since the person last signed in."),
+    optional("id_token_hint", "An identity token of whom is expected."),
+    optional("acr_values", "Sorts of sign-in, the best first."),
+    optional("claims", "Claims one by one, as JSON."),
+    optional("ui_locales", "Languages of the pages."),
     optional("login_hint", "Filled into the form."),
 ];
 
 const LOGOUT: &[Query] = &[
     required("client_id", "The application."),
-    required("redirect_uri", "Where to go; on the instance's list."),
+    required(
+        "redirect_uri",
+        "Where to go; on the instance's list for that, or for redirect URIs.",
+    ),
+    optional("all_sessions", "true to sign out in every browser."),
 ];
+
+const END_SESSION: &[Query] = &[
+    optional(
+        "id_token_hint",
+        "An identity token of who is to be signed out; without one the person is asked.",
+    ),
+    optional("client_id", "The application."),
+    optional(
+        "post_logout_redirect_uri",
+        "Where to go; on the instance's list logoutRedirectUris.",
+    ),
+    optional("state", "Comes back unchanged."),
+    optional("ui_locales", "Languages of the pages."),
+];
+
+/// The parameters of a request to sign out, in a form.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct Logout {
+    /// An identity token of who is to be signed out.
+    id_token_hint: Option<String>,
+    /// The application.
+    client_id: Option<String>,
+    /// Where to go.
+    post_logout_redirect_uri: Option<String>,
+    /// Comes back unchanged.
+    state: Option<String>,
+}
 
 /// The sign-in form.
 #[derive(JsonSchema)]
@@ -64,6 +104,18 @@ struct Form {
     password: String,
 }
 
+/// The parameters of an authorization request; those of the query, in a form.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct Asked {
+    /// The application.
+    client_id: String,
+    /// Where the answer goes; on the instance's list.
+    redirect_uri: String,
+    /// `code`.
+    response_type: String,
+}
+
 /// Pages.
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -75,6 +127,15 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .summary("Signs a person in for an application.")
         .query(AUTHORIZATION)
+        .answers_text(200, "text/html"),
+        Route::new(
+            "post",
+            "/oauth/v4/{tenantId}/authorization",
+            "authorization_post",
+            || post(authorize_form),
+        )
+        .summary("Signs a person in for an application; the parameters are a form.")
+        .takes_as::<Asked>("application/x-www-form-urlencoded")
         .answers_text(200, "text/html"),
         Route::new(
             "post",
@@ -94,6 +155,21 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Signs a person out and goes back to the application.")
         .query(LOGOUT)
         .answers_text(302, "text/plain"),
+        Route::new("get", "/oauth/v4/{tenantId}/logout", "end_session", || {
+            get(log_out)
+        })
+        .summary("Signs a person out because an application asks for it.")
+        .query(END_SESSION)
+        .answers_text(302, "text/plain"),
+        Route::new(
+            "post",
+            "/oauth/v4/{tenantId}/logout",
+            "end_session_post",
+            || post(log_out_form),
+        )
+        .summary("The same with a form, and the answer to the question whether to sign out.")
+        .takes_as::<Logout>("application/x-www-form-urlencoded")
+        .answers_text(303, "text/plain"),
         Route::new("get", "/assets/page.css", "page_style", || get(style))
             .summary("The style of the pages.")
             .answers_text(200, "text/css"),
@@ -112,9 +188,24 @@ async fn authorize(
     };
     let step = app
         .engine
-        .authorize(query.0, &query.1, &visitor.browser)
+        .authorize(query.0, &query.1, visitor.browser())
         .await;
     visitor.show(&app, step)
+}
+
+async fn authorize_form(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let form = read_form(request, &app).await;
+    let (tenant, form) = match (at, form) {
+        (Ok(At(tenant)), Ok(form)) => (tenant, form),
+        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
+    };
+    let step = app.engine.authorize(tenant, &form, visitor.browser());
+    visitor.show(&app, step.await)
 }
 
 async fn submit(
@@ -133,7 +224,7 @@ async fn submit(
     let filled = FilledForm {
         tenant,
         form: &form,
-        browser: &visitor.browser,
+        browser: visitor.browser(),
         from,
     };
     let step = app.engine.submit(&filled).await;
@@ -150,10 +241,40 @@ async fn sign_out(
         Ok(query) => query,
         Err(error) => return visitor.error(&app, &error),
     };
-    match app.engine.sign_out(query.0, &query.1).await {
-        Ok(uri) => visitor.redirect(&app, &uri),
+    let signed_out = app.engine.sign_out(query.0, &query.1, visitor.browser());
+    match signed_out.await {
+        Ok(uri) => visitor.leave(&app, &uri),
         Err(error) => visitor.error(&app, &error),
     }
+}
+
+async fn log_out(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = match read_query(at, query) {
+        Ok(query) => query,
+        Err(error) => return visitor.error(&app, &error),
+    };
+    let step = app.engine.log_out(query.0, &query.1, visitor.browser());
+    visitor.show_logout(&app, step.await)
+}
+
+async fn log_out_form(
+    State(app): State<App>,
+    at: Result<At, OauthError>,
+    visitor: Visitor,
+    request: Request,
+) -> Response {
+    let form = read_form(request, &app).await;
+    let (tenant, form) = match (at, form) {
+        (Ok(At(tenant)), Ok(form)) => (tenant, form),
+        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
+    };
+    let step = app.engine.log_out(tenant, &form, visitor.browser());
+    visitor.show_logout(&app, step.await)
 }
 
 async fn style() -> impl IntoResponse {

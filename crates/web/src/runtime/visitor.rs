@@ -8,10 +8,16 @@ use axum::{
 use minijinja::context;
 use vestibule_engine::{
     Error,
-    runtime::authorization::{Answer, Problem, SignInForm, Step},
+    runtime::{
+        authorization::{Answer, Problem, SignInForm, Step},
+        logout::LogoutStep,
+        session::{Browser, SessionCookie},
+    },
 };
+use vestibule_model::id::TenantId;
 use vestibule_wire::authorization::ResponseMode;
 
+use super::request::At;
 use crate::{
     App,
     error::{error_page, status},
@@ -24,6 +30,10 @@ pub(super) struct Visitor {
     pub(super) browser: String,
     /// Whether the cookie is to be set.
     fresh: bool,
+    /// The instance in the path.
+    tenant: Option<TenantId>,
+    /// What the cookie of a session at that instance says.
+    session: Option<String>,
     language: Option<String>,
     accepted: Option<String>,
     /// Whether the request was a form: the answer to one is fetched with GET (RFC 9110 section 15.4.4).
@@ -44,7 +54,18 @@ impl FromRequestParts<App> for Visitor {
                 .find(|(name, _)| name == "language" || name == "ui_locales")
                 .map(|(_, value)| value.into_owned())
         });
+        let tenant = At::from_request_parts(parts, app).await.ok();
+        let tenant = tenant.map(|At(tenant)| tenant);
+        let session = tenant.and_then(|tenant| {
+            let name = session_cookie(app, tenant);
+            cookies(&parts.headers)
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.to_owned())
+                .filter(|value| value.len() == 43 && value.bytes().all(is_token))
+        });
         Ok(Self {
+            tenant,
+            session,
             fresh: known.is_none(),
             browser: known.unwrap_or_else(|| app.engine.unguessable()),
             language: asked,
@@ -59,16 +80,101 @@ impl FromRequestParts<App> for Visitor {
 }
 
 impl Visitor {
+    /// What the engine is told of the browser.
+    pub(super) fn browser(&self) -> Browser<'_> {
+        Browser {
+            id: &self.browser,
+            session: self.session.as_deref(),
+        }
+    }
+
     /// Shows what comes next.
     pub(super) fn show(&self, app: &App, step: Result<Step, Error>) -> Response {
         match step {
             Ok(Step::Ask(form)) => self.form(app, &form),
-            Ok(Step::Answer(answer)) => match answer.mode {
-                ResponseMode::Query => self.redirect(app, &answer.location()),
-                ResponseMode::WebMessage => self.message(app, &answer),
-            },
+            Ok(Step::Answer(answer)) => {
+                let mut response = match answer.mode {
+                    ResponseMode::Query => self.redirect(app, &answer.location()),
+                    ResponseMode::FormPost => self.post(app, &answer),
+                    ResponseMode::WebMessage => self.message(app, &answer),
+                };
+                if let Some(cookie) = &answer.session {
+                    self.keep(app, cookie, &mut response);
+                }
+                response
+            }
             Err(error) => self.error(app, &error),
         }
+    }
+
+    /// Where signing out leads.
+    pub(super) fn leave(&self, app: &App, uri: &str) -> Response {
+        let mut response = self.redirect(app, uri);
+        self.keep(app, &SessionCookie::Forget, &mut response);
+        response
+    }
+
+    /// Shows what comes next when an application asked to sign out.
+    pub(super) fn show_logout(&self, app: &App, step: Result<LogoutStep, Error>) -> Response {
+        let (tenant, context) = match step {
+            Ok(LogoutStep::Left(Some(uri))) => return self.leave(app, &uri),
+            Ok(LogoutStep::Left(None)) => (None, None),
+            Ok(LogoutStep::Ask { tenant, context }) => (Some(tenant), Some(context)),
+            Err(error) => return self.error(app, &error),
+        };
+        let action = tenant
+            .map(|tenant| minijinja::Value::from_safe_string(format!("/oauth/v4/{tenant}/logout")));
+        let mut response = app.pages.render(Page {
+            template: "logout",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! { action, context },
+            // The answer to the form may lead to any application.
+            policy: "form-action *; frame-ancestors 'none'",
+        });
+        match tenant {
+            Some(_) => self.remember(app, &mut response),
+            None => self.keep(app, &SessionCookie::Forget, &mut response),
+        }
+        response
+    }
+
+    /// Sets or removes the session's cookie. Frames of applications elsewhere ask silently, which browsers allow over https only.
+    fn keep(&self, app: &App, cookie: &SessionCookie, response: &mut Response) {
+        let Some(tenant) = self.tenant else { return };
+        let (value, seconds) = match cookie {
+            SessionCookie::Keep(secret, seconds) => (secret.expose(), *seconds),
+            SessionCookie::Forget => ("", 0),
+        };
+        let site = if is_secure(app) {
+            "SameSite=None; Secure"
+        } else {
+            "SameSite=Lax"
+        };
+        let name = session_cookie(app, tenant);
+        let text = format!("{name}={value}; Path=/; HttpOnly; Max-Age={seconds}; {site}");
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::SET_COOKIE, value);
+        }
+    }
+
+    /// A form that the browser posts to the application by itself, and a button for where scripts are off.
+    fn post(&self, app: &App, answer: &Answer) -> Response {
+        let nonce = app.engine.unguessable();
+        app.pages.render(Page {
+            template: "post",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! {
+                action => answer.redirect_uri.as_str(),
+                members => &answer.members,
+                nonce => nonce.as_str(),
+            },
+            policy: &format!(
+                "script-src 'nonce-{nonce}'; form-action {}; frame-ancestors 'none'",
+                answer.origin()
+            ),
+        })
     }
 
     /// A page that says what is wrong.
@@ -119,6 +225,12 @@ impl Visitor {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
+        self.remember(app, &mut response);
+        response
+    }
+
+    /// Sets the cookie that tells this browser apart, if it has none.
+    fn remember(&self, app: &App, response: &mut Response) {
         if self.fresh {
             let secure = if is_secure(app) { "; Secure" } else { "" };
             let cookie = format!(
@@ -127,10 +239,9 @@ impl Visitor {
                 self.browser
             );
             if let Ok(value) = HeaderValue::from_str(&cookie) {
-                response.headers_mut().insert(header::SET_COOKIE, value);
+                response.headers_mut().append(header::SET_COOKIE, value);
             }
         }
-        response
     }
 
     fn message(&self, app: &App, answer: &Answer) -> Response {
@@ -202,6 +313,12 @@ fn cookie_name(app: &App) -> &'static str {
     } else {
         "vestibule-browser"
     }
+}
+
+/// A session is one instance's alone.
+fn session_cookie(app: &App, tenant: TenantId) -> String {
+    let prefix = if is_secure(app) { "__Host-" } else { "" };
+    format!("{prefix}vestibule-session-{tenant}")
 }
 
 fn is_secure(app: &App) -> bool {

@@ -3,8 +3,10 @@
 mod attributes;
 mod clients;
 mod codes;
+mod custom;
 mod pages;
 mod passwords;
 mod renewal;
+mod sessions;
 mod setup;
 mod userinfo;

@@ -1,0 +1,145 @@
+//! What a sign-in was, as codes, grants and sessions keep it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use vestibule_model::time::Timestamp;
+use vestibule_wire::authorization::AuthorizationRequest;
+
+use super::person::Person;
+use crate::{Error, Result};
+
+/// Scopes that stand for claims (OpenID Connect Core section 5.4).
+pub(super) const CLAIM_SCOPES: [(&str, &[&str]); 4] = [
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// How somebody signed in and what the application may learn of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Basis {
+    /// `cloud_directory`, `appid_anon`, …
+    pub(super) provider: String,
+    /// When the person showed who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) auth_at: Option<Timestamp>,
+    /// What applications call the browser's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sid: Option<String>,
+    /// Scopes for claims that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) scopes: Vec<String>,
+    /// Claims that were asked for one by one, for user info.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) userinfo: Vec<String>,
+    /// Claims that were asked for one by one, for the identity token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) identity: Vec<String>,
+    /// Whether the identity token says when the person showed who they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) tells_time: bool,
+    /// Whether the identity token says what sort of sign-in it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) tells_acr: bool,
+}
+
+impl Basis {
+    /// Of a sign-in that asked for nothing in particular.
+    pub(super) fn of(provider: &str, at: Timestamp) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            auth_at: Some(at),
+            ..Self::default()
+        }
+    }
+
+    /// Reads what was kept. Earlier versions kept the provider's name alone.
+    pub(super) fn parse(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_else(|_| Self {
+            provider: text.to_owned(),
+            ..Self::default()
+        })
+    }
+
+    pub(super) fn to_text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    /// The same sign-in, with what this request asks for.
+    pub(super) fn for_request(self, request: &AuthorizationRequest) -> Self {
+        let names = |wishes: &[vestibule_wire::claims_request::ClaimWish]| {
+            wishes.iter().map(|wish| wish.name.clone()).collect()
+        };
+        let asked = |name: &str| request.claims.identity(name).is_some();
+        Self {
+            scopes: CLAIM_SCOPES
+                .iter()
+                .filter(|(scope, _)| request.asks_for(scope))
+                .map(|(scope, _)| (*scope).to_owned())
+                .collect(),
+            userinfo: names(&request.claims.userinfo),
+            identity: names(&request.claims.id_token),
+            tells_time: request.max_age.is_some() || asked("auth_time"),
+            tells_acr: !request.acr_values.is_empty() || asked("acr"),
+            ..self
+        }
+    }
+}
+
+/// Claims of a person that scopes and names stand for; those that are not known are left out (section 5.3.2).
+pub(super) fn claims_for<'n>(
+    person: &Person,
+    scopes: impl Iterator<Item = &'n str>,
+    names: impl Iterator<Item = &'n str>,
+) -> Map<String, Value> {
+    let mut known = person.standard_claims();
+    let mut claims = Map::new();
+    let of_scopes = scopes.flat_map(|scope| {
+        CLAIM_SCOPES
+            .iter()
+            .filter(move |(name, _)| *name == scope)
+            .flat_map(|(_, claims)| claims.iter().copied())
+    });
+    for name in of_scopes.chain(names) {
+        if let Some(value) = known.remove(name) {
+            claims.insert(name.to_owned(), value);
+        }
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_kept_is_read() {
+        assert_eq!(Basis::parse("cloud_directory").provider, "cloud_directory");
+        let basis = Basis {
+            sid: Some(String::from("s")),
+            scopes: vec![String::from("email")],
+            ..Basis::of("google", Timestamp::from_millis(5))
+        };
+        assert_eq!(Basis::parse(&basis.to_text().unwrap()), basis);
+    }
+}

@@ -1,0 +1,15 @@
+-- Browsers that stay signed in. `id_hash` is the SHA-256 of what the browser's cookie says; `sid` names the session to applications.
+-- `body` holds how the person signed in, at `auth_at`.
+CREATE TABLE sessions (
+  tenant TEXT NOT NULL,
+  id_hash TEXT NOT NULL,
+  sid TEXT NOT NULL,
+  profile_id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  auth_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id_hash),
+  FOREIGN KEY (tenant, profile_id) REFERENCES profiles (tenant, id) ON DELETE CASCADE
+) STRICT;
+CREATE INDEX sessions_by_profile ON sessions (tenant, profile_id);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
