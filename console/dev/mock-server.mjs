@@ -235,6 +235,7 @@ function defaults(url, guid) {
       accessTokenClaims: [],
     },
     redirect_uris: { redirectUris: [] },
+    "cloud_directory/sso": { isActive: false, inactivityTimeoutSeconds: 86400, logoutRedirectUris: [] },
   };
 }
 
@@ -439,10 +440,14 @@ const ROUTES = [
   ["POST", /^\/management\/v4\/([^/]+)\/config\/duplicate$/, duplicate],
   [
     "GET",
-    /^\/management\/v4\/([^/]+)\/config\/(idps\/\w+|tokens|redirect_uris)$/,
+    /^\/management\/v4\/([^/]+)\/config\/(idps\/\w+|tokens|redirect_uris|cloud_directory\/sso)$/,
     (call, id, family) => ({ body: tenant(call, id).config[family] }),
   ],
-  ["PUT", /^\/management\/v4\/([^/]+)\/config\/(idps\/\w+|tokens|redirect_uris)$/, putConfig],
+  [
+    "PUT",
+    /^\/management\/v4\/([^/]+)\/config\/(idps\/\w+|tokens|redirect_uris|cloud_directory\/sso)$/,
+    putConfig,
+  ],
 
   // Directory
   [
@@ -648,6 +653,10 @@ function putConfig(call, id, family) {
     if (bad) throw management(400, `redirectUris: ${bad} is not an absolute http or https URL.`);
     config[family] = { redirectUris: call.body.redirectUris };
     return { status: 204 };
+  }
+  if (family === "cloud_directory/sso") {
+    config[family] = call.body;
+    return { status: 201, body: config[family] };
   }
   if (family === "tokens") {
     config[family] = { ...defaults(call.state.url, id).tokens, ...call.body };

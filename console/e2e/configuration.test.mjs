@@ -99,6 +99,16 @@ test("token lifetimes and redirect URIs are set", async () => {
   const tokens = await api("GET", `/management/v4/${source}/config/tokens`);
   assert.equal(tokens.access.expires_in, 7200);
   assert.equal(tokens.refresh.enabled, true);
+  await page.getByText("Keep people signed in").click();
+  await page.getByLabel("Until nothing was signed in to for").selectOption("3600");
+  await page.getByLabel("Where signing out may return to").fill("https://app.example.com/out");
+  await page.getByRole("button", { name: "Save single sign-on" }).click();
+  await said(page, "Single sign-on is on.");
+  assert.deepEqual(await api("GET", `/management/v4/${source}/config/cloud_directory/sso`), {
+    isActive: true,
+    inactivityTimeoutSeconds: 3600,
+    logoutRedirectUris: ["https://app.example.com/out"],
+  });
   await page.getByLabel("Redirect URIs").fill("ftp://example.com/");
   await page.getByRole("button", { name: "Save redirect URIs" }).click();
   await page.locator(".v-notices").getByText("That did not work").waitFor();

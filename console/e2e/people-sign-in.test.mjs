@@ -94,3 +94,28 @@ test("the keyboard alone is enough, with scripts and without", { skip }, async (
     await page.context().close();
   }
 });
+
+test("who is signed in is not asked again, until they sign out", { skip }, async () => {
+  await api("PUT", `/management/v4/${tenant}/config/cloud_directory/sso`, {
+    isActive: true,
+    inactivityTimeoutSeconds: 600,
+    logoutRedirectUris: [],
+  });
+  const first = await address("Shop");
+  const page = await open(first);
+  const land = () => page.waitForRequest((request) => request.url().startsWith(CALLBACK));
+  await page.getByLabel("E-mail address").fill("ada@example.com");
+  await page.getByLabel("Password").fill("Correct-horse-7-battery");
+  await Promise.all([land(), page.getByRole("button", { name: "Sign in" }).click()]);
+  await Promise.all([land(), page.goto(await address("Bakery")).catch(() => {})]);
+  await page.goto(`${URL_BASE}/oauth/v4/${tenant}/logout`);
+  await page.getByRole("heading", { name: "Sign out" }).waitFor();
+  await look(page, "people-sign-out");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("You are signed out.").waitFor();
+  await look(page, "people-signed-out");
+  await page.goto(first);
+  await page.getByLabel("Password").waitFor();
+  untroubled(page);
+  await page.context().close();
+});

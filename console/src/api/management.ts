@@ -300,3 +300,18 @@ export async function setUserRoles(tenant: string, id: string, ids: string[]): P
     (await request<{ roles?: RoleRef[] }>(path, { method: "PUT", body: { roles: { ids } } })).roles ?? []
   );
 }
+
+/** `config/cloud_directory/sso`. */
+export interface SsoConfig {
+  isActive: boolean;
+  inactivityTimeoutSeconds: number;
+  logoutRedirectUris: string[];
+}
+
+export function getSso(tenant: string): Promise<SsoConfig> {
+  return request(at(tenant, "config/cloud_directory/sso"));
+}
+
+export function setSso(tenant: string, config: SsoConfig): Promise<SsoConfig> {
+  return request(at(tenant, "config/cloud_directory/sso"), { method: "PUT", body: config });
+}

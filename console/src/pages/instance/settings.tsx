@@ -1,22 +1,25 @@
 import { useState } from "react";
-import { Button, Checkbox, Select, SelectItem, TextArea } from "@carbon/react";
+import { Button, Checkbox, TextArea } from "@carbon/react";
 import {
   getRedirectUris,
+  getSso,
   getTokens,
   setRedirectUris,
   setTokens,
   type TokensConfig,
 } from "../../api/management";
-import { duration } from "../../ui/format";
 import { Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
 import { Page, Section } from "../../ui/page";
 import { useInstance } from "./layout";
+import { LifetimeSelect } from "./lifetime-select";
+import { SsoForm } from "./sso-form";
 
 export default function Settings() {
   const { guid } = useInstance();
   const tokens = useLoad(() => getTokens(guid), [guid]);
   const uris = useLoad(() => getRedirectUris(guid), [guid]);
+  const sso = useLoad(() => getSso(guid), [guid]);
   return (
     <Page title="Settings">
       <Section
@@ -25,6 +28,14 @@ export default function Settings() {
       >
         <Loaded load={tokens} what="Loading the token settings">
           {(config) => <TokensForm tenant={guid} config={config} />}
+        </Loaded>
+      </Section>
+      <Section
+        title="Single sign-on"
+        lead="Who signed in once is not asked again in the same browser, by any application of this instance."
+      >
+        <Loaded load={sso} what="Loading single sign-on">
+          {(config) => <SsoForm tenant={guid} config={config} />}
         </Loaded>
       </Section>
       <Section
@@ -113,31 +124,6 @@ function TokensForm({ tenant, config }: { tenant: string; config: TokensConfig }
         </Button>
       </div>
     </form>
-  );
-}
-
-/** The usual lifetimes, and whatever other one is set. */
-function LifetimeSelect(props: {
-  id: string;
-  label: string;
-  choices: number[];
-  value: number;
-  onChange: (seconds: number) => void;
-}) {
-  const choices = props.choices.includes(props.value)
-    ? props.choices
-    : [...props.choices, props.value].sort((a, b) => a - b);
-  return (
-    <Select
-      id={props.id}
-      labelText={props.label}
-      value={String(props.value)}
-      onChange={(event) => props.onChange(Number(event.target.value))}
-    >
-      {choices.map((seconds) => (
-        <SelectItem key={seconds} value={String(seconds)} text={duration(seconds)} />
-      ))}
-    </Select>
   );
 }
 
