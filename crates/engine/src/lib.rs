@@ -10,6 +10,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod job;
+pub mod keys;
 pub mod mail;
 pub mod moving;
 pub mod platform;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub region: String,
     /// Days that a deleted instance rests before it is destroyed.
     pub retention_days: u32,
+    /// Days after which a signing key is replaced by a new one; 0 for never.
+    pub rotate_keys_days: u32,
 }
 
 /// What the engine is made of. Cheap to clone.

@@ -31,7 +31,7 @@ use vestibule_wire::parameters::ParameterError;
 use crate::{Error, Kind};
 
 /// Seconds that the longest-lived signed token lives: an anonymous one, 90 days.
-const LONGEST_LIFE: i64 = 7_776_000;
+pub(crate) const LONGEST_LIFE: i64 = 7_776_000;
 
 /// Wrong credentials, a used code, a bad refresh token (RFC 6749 section 5.2).
 fn invalid_grant(public: impl Into<String>) -> Error {

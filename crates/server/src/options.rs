@@ -60,6 +60,9 @@ pub struct ServeArguments {
     /// Days a deleted instance rests before it is destroyed [default: 7]
     #[arg(long, env = "VESTIBULE_RETENTION_DAYS", value_name = "DAYS")]
     retention_days: Option<u32>,
+    /// Days after which an instance signs with a new key [default: 0, never]
+    #[arg(long, env = "VESTIBULE_ROTATE_KEYS_DAYS", value_name = "DAYS")]
+    rotate_keys_days: Option<u32>,
     /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
     #[arg(
         long,
@@ -98,6 +101,7 @@ struct File {
     max_body: Option<usize>,
     max_import_body: Option<usize>,
     retention_days: Option<u32>,
+    rotate_keys_days: Option<u32>,
     smtp_url: Option<String>,
     mail_from: Option<String>,
 }
@@ -128,6 +132,8 @@ pub struct Options {
     pub max_import_body: usize,
     /// Days a deleted instance rests.
     pub retention_days: u32,
+    /// Days after which an instance signs with a new key; 0 for never.
+    pub rotate_keys_days: u32,
     /// Mail server, if there is one.
     pub smtp_server: Option<SmtpServer>,
     /// Who mails are from, if it was said.
@@ -202,6 +208,7 @@ impl ServeArguments {
                 .or(file.max_import_body)
                 .unwrap_or(64 << 20),
             retention_days: self.retention_days.or(file.retention_days).unwrap_or(7),
+            rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days).unwrap_or(0),
             smtp_server: self
                 .smtp_url
                 .or(file.smtp_url)

@@ -157,6 +157,7 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
             public_url: url.to_owned(),
             region: options.region.clone(),
             retention_days: options.retention_days,
+            rotate_keys_days: options.rotate_keys_days,
         },
         store,
         master,

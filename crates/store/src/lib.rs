@@ -12,7 +12,7 @@ pub mod directory;
 mod error;
 mod identity;
 pub mod job;
-mod key;
+pub mod key;
 mod migrate;
 mod page;
 pub mod people;

@@ -111,6 +111,7 @@ impl TestServer {
                 public_url: String::from(PUBLIC_URL),
                 region: String::from("local"),
                 retention_days: 7,
+                rotate_keys_days: 365,
             },
             store,
             master: MasterKey::from_bytes(key),

@@ -6,6 +6,7 @@ mod directory;
 mod directory_accounts;
 mod duplicate;
 mod jobs;
+mod keys;
 mod moving;
 mod roles;
 mod users;
@@ -23,6 +24,7 @@ pub fn routes() -> Vec<Route> {
         directory_accounts::routes(),
         users::routes(),
         jobs::routes(),
+        keys::routes(),
         moving::routes(),
     ]
     .into_iter()

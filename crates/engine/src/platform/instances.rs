@@ -279,7 +279,7 @@ impl Engine {
     }
 
     /// A fresh signing key for an instance, sealed. Made on a thread of its own: it takes long.
-    async fn make_signing_key(&self, guid: TenantId) -> Result<SealedKey> {
+    pub(crate) async fn make_signing_key(&self, guid: TenantId) -> Result<SealedKey> {
         let now = self.now();
         // The form of App ID's key ids (contract/runtime.md section 3.2); clients treat it as opaque.
         let kid = format!("appId-{guid}-{}", now.rfc3339().trim_end_matches('Z'));

@@ -171,6 +171,7 @@ impl Engine {
             .await?;
         self.purge_expired().await?;
         self.destroy_expired_instances().await?;
+        self.rotate_by_schedule().await?;
         Ok(())
     }
 }

@@ -295,6 +295,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.find_grant(ids().grant)?.is_none());
     assert!(t.find_refresh_token("refresh")?.is_none());
     assert!(t.find_session("session")?.is_none());
+    assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
         snapshot.config.is_empty()
@@ -333,6 +334,8 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
     assert!(!t.extend_session("session", later)?);
+    assert_eq!(t.retire_signing_keys(later)?, 0);
+    assert_eq!(t.delete_retired_signing_keys(later)?, 0);
     assert!(!t.delete_session("session")?);
     assert_eq!(t.delete_profile_sessions(ids().profile)?, 0);
     change_jobs(t, later)?;

@@ -4,6 +4,7 @@ mod attributes;
 mod clients;
 mod codes;
 mod custom;
+mod keys;
 mod pages;
 mod passwords;
 mod renewal;
