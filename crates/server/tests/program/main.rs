@@ -12,3 +12,4 @@ mod migrate;
 mod moving;
 mod process;
 mod start;
+mod stop;

@@ -422,6 +422,15 @@ async fn move_everything(arguments: [&[&str]; 2]) {
     let skipped = stage.run(&["--on-conflict", "skip", "--json"]).report();
     assert_eq!(skipped["job"]["counts"]["skipped"], USERS + 3, "{skipped}");
     assert_eq!(skipped["digestsAgree"], Value::Null, "{skipped}");
+    // Who changed meanwhile is moved again.
+    let f = "users/7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6/profile";
+    let changed = json!({"attributes": {"a": 2}});
+    set(&stage.source, &stage.from, "PUT", f, changed).await;
+    let updated = stage
+        .run(&["--users", "--on-conflict", "update", "--json"])
+        .report();
+    assert_eq!(updated["job"]["counts"]["updated"], USERS + 3, "{updated}");
+    assert_eq!(stage.to(f).await["attributes"], json!({"a": 2}));
     for kind in ["families", "roles", "applications"] {
         for one in skipped["configuration"][kind].as_array().unwrap() {
             assert_eq!(one["outcome"], "unchanged", "{skipped}");

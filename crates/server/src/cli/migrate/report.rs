@@ -149,11 +149,9 @@ impl Report {
             print_settings(settings)?;
         }
         self.print_people(output)?;
-        if self.dry_run {
-            print("No move carries:")?;
-            for what in STAYS {
-                print(&format!("  - {what}"))?;
-            }
+        print("Not carried, by any move:")?;
+        for what in STAYS {
+            print(&format!("  - {what}"))?;
         }
         for warning in &self.warnings {
             print(&format!("Note: {warning}"))?;
