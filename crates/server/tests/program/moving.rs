@@ -69,7 +69,7 @@ async fn survive(data: &Path, arguments: &[&str]) {
     let mut administrator = Administrator::sign_in(&service.url).await;
     let source = fill(&administrator).await;
     let whole = digest(&administrator, &source).await;
-    let (mut killed, mut moves) = (0, 0);
+    let (mut killed, mut moves, mut tries) = (0, 0, 0);
     while killed < kills {
         let target = administrator.stage().await.0;
         let export = start_export(&administrator, &source).await;
@@ -77,7 +77,8 @@ async fn survive(data: &Path, arguments: &[&str]) {
         let path = format!("/management/v4/{target}/cloud_directory/import/stream?job={job}");
         loop {
             // Differently every time, from the first batch to the last.
-            let life = Duration::from_millis(30 + killed * 131 % 900);
+            let life = Duration::from_millis(30 + tries * 131 % 400);
+            tries += 1;
             let sending = administrator.send("POST", &path, people());
             let answered = tokio::time::timeout(life, sending).await;
             if let Ok(Some((status, answer))) = &answered {
