@@ -37,7 +37,17 @@ pub trait Rules: Family {
 
 impl Rules for TokensConfig {}
 impl Rules for UsersProfile {}
-impl Rules for SsoConfig {}
+
+impl Rules for SsoConfig {
+    fn advice(&self, _: &Place) -> Option<String> {
+        (!self.logout_redirect_uris.is_empty()).then(|| {
+            String::from(
+                "The addresses that signing out may return to came along with cloud_directory/sso: set the target's own.",
+            )
+        })
+    }
+}
+
 impl Rules for RedirectUris {}
 impl Rules for ThemeText {}
 impl Rules for ThemeColor {}

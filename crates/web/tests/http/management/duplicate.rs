@@ -43,6 +43,10 @@ fn samples() -> BTreeMap<&'static str, Value> {
             "tokens",
             json!({"access": {"expires_in": 900}, "accessTokenClaims": [{"source": "roles"}]}),
         ),
+        (
+            "cloud_directory/sso",
+            json!({"isActive": true, "inactivityTimeoutSeconds": 600, "logoutRedirectUris": ["https://app.example.com/out"]}),
+        ),
         ("users_profile", json!({"isActive": false})),
         (
             "redirect_uris",
