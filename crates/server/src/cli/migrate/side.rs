@@ -42,7 +42,8 @@ impl Place {
             .unwrap_or_default()
             .contains(':');
         let digits = instance.bytes().all(|b| b.is_ascii_digit());
-        if authority.is_empty() || instance.ends_with(']') || (digits && !has_port) {
+        let nothing = authority.is_empty() || instance.is_empty();
+        if nothing || instance.ends_with(']') || (digits && !has_port) {
             bail!("{text:?} names no instance behind the address: it is URL:INSTANCE");
         }
         Ok(Self {
