@@ -24,7 +24,7 @@ on_each_engine! {
         ] {
             assert_eq!(found[member], format!("{issuer}/{path}"));
         }
-        assert_eq!(found["grant_types_supported"], json!(["authorization_code", "password", "refresh_token", "client_credentials"]));
+        assert_eq!(found["grant_types_supported"], json!(["authorization_code", "password", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"]));
         let keys = server.get(&format!("{}/publickeys", client.base)).send().await.expect(200).json();
         let key = &keys["keys"][0];
         assert_eq!((&key["kty"], &key["use"]), (&json!("RSA"), &json!("sig")));
