@@ -48,7 +48,7 @@ impl Engine {
         self.rotate(manager.tenant(), at_once, None).await
     }
 
-    /// Gives instances new keys whose key is older than the service's schedule allows, and removes keys whose tokens have all run out.
+    /// Gives instances new keys whose key is older than the service's schedule allows, unless they have as many as they may, and removes keys whose tokens have all run out.
     /// Called by a worker.
     pub(crate) async fn rotate_by_schedule(&self) -> Result<()> {
         let now = self.now();
@@ -60,13 +60,16 @@ impl Engine {
             .platform_read::<_, Error>(move |platform| {
                 let due = match days {
                     0 => Vec::new(),
-                    _ => platform.list_old_signing_keys(old, AT_ONCE)?,
+                    _ => platform.list_old_signing_keys(old, MOST_KEYS, AT_ONCE)?,
                 };
                 Ok((due, platform.list_retired_signing_keys(gone, AT_ONCE)?))
             })
             .await?;
         for tenant in due {
-            self.rotate(tenant, false, Some(old)).await?;
+            // One instance's trouble is not the others': the next pass tries again.
+            if let Err(error) = self.rotate(tenant, false, Some(old)).await {
+                tracing::warn!(instance = %tenant, ?error, "an instance got no new signing key");
+            }
         }
         for tenant in over {
             self.change_keys(tenant, move |t| {

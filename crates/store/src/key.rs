@@ -76,14 +76,19 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Live instances whose signing key was made before this moment, at most so many.
-    pub fn list_old_signing_keys(&mut self, before: Timestamp, most: u32) -> Result<Vec<TenantId>> {
-        self.tenants_of(
+    /// Live instances with fewer than `keys` keys whose signing key was made before this moment, at most so many.
+    pub fn list_old_signing_keys(
+        &mut self,
+        before: Timestamp,
+        keys: usize,
+        most: u32,
+    ) -> Result<Vec<TenantId>> {
+        let sql = format!(
             "SELECT k.tenant FROM signing_keys k JOIN instances i ON i.guid = k.tenant \
-             WHERE k.retired_at IS NULL AND k.created_at < $1 AND i.state = 'active' ORDER BY k.created_at LIMIT $2",
-            before,
-            most,
-        )
+             WHERE k.retired_at IS NULL AND k.created_at < $1 AND i.state = 'active' \
+             AND (SELECT COUNT(*) FROM signing_keys o WHERE o.tenant = k.tenant) < {keys} ORDER BY k.created_at LIMIT $2"
+        );
+        self.tenants_of(&sql, before, most)
     }
 
     /// Instances with a key that ceased to sign before this moment, at most so many.

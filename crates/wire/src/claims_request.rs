@@ -1,4 +1,4 @@
-//! The `claims` parameter (OpenID Connect Core section 5.5).
+//! Claims about people: the scopes that stand for them and the `claims` parameter (OpenID Connect Core sections 5.4 and 5.5).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,6 +7,32 @@ use serde_json::{Map, Value};
 const MOST: usize = 100;
 /// Most bytes of the parameter.
 const MOST_BYTES: usize = 10_000;
+
+/// Scopes, and the claims about people that each stands for; of those that section 5.4 names, the ones that are ever known.
+pub const CLAIM_SCOPES: [(&str, &[&str]); 4] = [
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number"]),
+];
 
 /// Claims that a client asks for one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,12 +1,17 @@
 //! The discovery document (OpenID Connect Discovery section 3, contract/runtime.md section 3.1) and the key set.
 
+use std::iter;
+
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::claims_request::CLAIM_SCOPES;
 
 /// `acr` of somebody who gave a password.
 pub const PASSWORD: &str = "1";
 
-const CLAIMS: &[&str] = &[
+/// Claims that say something of a token or a sign-in; those about people stand with their scopes.
+const TOKEN_CLAIMS: [&str; 11] = [
     "iss",
     "aud",
     "exp",
@@ -18,24 +23,6 @@ const CLAIMS: &[&str] = &[
     "acr",
     "auth_time",
     "sid",
-    "name",
-    "given_name",
-    "family_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "profile",
-    "picture",
-    "website",
-    "gender",
-    "birthdate",
-    "zoneinfo",
-    "locale",
-    "updated_at",
-    "email",
-    "email_verified",
-    "address",
-    "phone_number",
 ];
 
 /// What a client can find out about an instance.
@@ -51,10 +38,10 @@ pub struct Discovery {
     end_session_endpoint: String,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
-    scopes_supported: [&'static str; 5],
+    scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 3],
-    claims_supported: &'static [&'static str],
+    claims_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     claims_parameter_supported: bool,
     acr_values_supported: [&'static str; 1],
@@ -76,6 +63,10 @@ impl Discovery {
     /// The document of the instance with this issuer.
     pub fn of(issuer: String, host: &str, tenant: &str) -> Self {
         let at = |path: &str| format!("{issuer}/{path}");
+        let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
+        let about_people = CLAIM_SCOPES
+            .iter()
+            .flat_map(|(_, claims)| claims.iter().copied());
         Self {
             authorization_endpoint: at("authorization"),
             token_endpoint: at("token"),
@@ -86,10 +77,10 @@ impl Discovery {
             end_session_endpoint: at("logout"),
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: ["RS256"],
-            scopes_supported: ["openid", "profile", "email", "address", "phone"],
+            scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post", "web_message"],
-            claims_supported: CLAIMS,
+            claims_supported: TOKEN_CLAIMS.into_iter().chain(about_people).collect(),
             claim_types_supported: ["normal"],
             claims_parameter_supported: true,
             acr_values_supported: [PASSWORD],

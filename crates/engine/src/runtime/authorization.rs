@@ -407,7 +407,7 @@ fn vanished() -> Error {
     Error::internal("a session that was being made is gone")
 }
 
-fn origin_of(uri: &str) -> String {
+pub(super) fn origin_of(uri: &str) -> String {
     Url::parse(uri).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 

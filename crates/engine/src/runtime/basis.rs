@@ -2,37 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vestibule_model::time::Timestamp;
-use vestibule_wire::authorization::AuthorizationRequest;
+use vestibule_model::{profile::ANONYMOUS, time::Timestamp};
+use vestibule_wire::{
+    authorization::AuthorizationRequest,
+    claims_request::{CLAIM_SCOPES, ClaimWish},
+};
 
 use super::person::Person;
 use crate::{Error, Result};
-
-/// Scopes that stand for claims (OpenID Connect Core section 5.4).
-pub(super) const CLAIM_SCOPES: [(&str, &[&str]); 4] = [
-    (
-        "profile",
-        &[
-            "name",
-            "family_name",
-            "given_name",
-            "middle_name",
-            "nickname",
-            "preferred_username",
-            "profile",
-            "picture",
-            "website",
-            "gender",
-            "birthdate",
-            "zoneinfo",
-            "locale",
-            "updated_at",
-        ],
-    ),
-    ("email", &["email", "email_verified"]),
-    ("address", &["address"]),
-    ("phone", &["phone_number", "phone_number_verified"]),
-];
 
 /// How somebody signed in and what the application may learn of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,11 +41,11 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    /// Of a sign-in that asked for nothing in particular.
+    /// Of a sign-in that asked for nothing in particular. Who is anonymous has shown nothing.
     pub(super) fn of(provider: &str, at: Timestamp) -> Self {
         Self {
             provider: provider.to_owned(),
-            auth_at: Some(at),
+            auth_at: (provider != ANONYMOUS).then_some(at),
             ..Self::default()
         }
     }
@@ -87,9 +64,7 @@ impl Basis {
 
     /// The same sign-in, with what this request asks for.
     pub(super) fn for_request(self, request: &AuthorizationRequest) -> Self {
-        let names = |wishes: &[vestibule_wire::claims_request::ClaimWish]| {
-            wishes.iter().map(|wish| wish.name.clone()).collect()
-        };
+        let names = |wishes: &[ClaimWish]| wishes.iter().map(|wish| wish.name.clone()).collect();
         let asked = |name: &str| request.claims.identity(name).is_some();
         Self {
             scopes: CLAIM_SCOPES

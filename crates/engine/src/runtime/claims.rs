@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use vestibule_model::{
     family::tokens::TokensConfig,
     id::{ClientId, GrantId},
-    profile::ANONYMOUS,
+    profile::{ANONYMOUS, CLOUD_DIRECTORY},
     role::Role,
     time::Timestamp,
 };
@@ -111,7 +111,7 @@ impl Engine {
         if let Some(at) = basis.auth_at.filter(|_| basis.tells_time) {
             identity.insert("auth_time".into(), at.seconds().into());
         }
-        if basis.tells_acr {
+        if basis.tells_acr && basis.provider == CLOUD_DIRECTORY {
             identity.insert("acr".into(), PASSWORD.into());
         }
         if let Some(sid) = &basis.sid {

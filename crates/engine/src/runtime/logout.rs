@@ -9,7 +9,7 @@ use vestibule_model::{family::sso::SsoConfig, id::TenantId, time::Timestamp};
 use vestibule_wire::{parameters::Parameters, redirect::with_parameters};
 
 use super::{
-    authorization::{application, foreign_redirect},
+    authorization::{application, foreign_redirect, origin_of},
     session::Browser,
 };
 use crate::{Engine, Error, Result, tenant::TenantState};
@@ -28,6 +28,8 @@ pub enum LogoutStep {
         tenant: TenantId,
         /// What was asked for, sealed; comes back with the form.
         context: String,
+        /// Where the browser will be sent afterwards, if anywhere: scheme and authority.
+        origin: Option<String>,
     },
 }
 
@@ -74,6 +76,7 @@ impl Engine {
                 self.leave(&state, to, browser).await
             }
             (Some(_), _) => {
+                let origin = to.as_deref().map(origin_of);
                 let question = Question {
                     to,
                     browser: browser.id.to_owned(),
@@ -86,6 +89,7 @@ impl Engine {
                 Ok(LogoutStep::Ask {
                     tenant,
                     context: URL_SAFE_NO_PAD.encode(sealed),
+                    origin,
                 })
             }
         }

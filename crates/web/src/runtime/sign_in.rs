@@ -1,13 +1,16 @@
 //! What people's browsers call: the authorization endpoint, the sign-in form, signing out.
 
+use std::{convert::Infallible, net::IpAddr};
+
 use axum::{
-    extract::{RawQuery, Request, State},
-    http::header,
+    extract::{FromRequest, FromRequestParts, Request, State},
+    http::{Method, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use schemars::JsonSchema;
 use vestibule_engine::{Error, runtime::authorization::FilledForm};
+use vestibule_model::id::TenantId;
 use vestibule_wire::parameters::Parameters;
 
 use super::{
@@ -132,7 +135,7 @@ pub(super) fn routes() -> Vec<Route> {
             "post",
             "/oauth/v4/{tenantId}/authorization",
             "authorization_post",
-            || post(authorize_form),
+            || post(authorize),
         )
         .summary("Signs a person in for an application; the parameters are a form.")
         .takes_as::<Asked>("application/x-www-form-urlencoded")
@@ -165,7 +168,7 @@ pub(super) fn routes() -> Vec<Route> {
             "post",
             "/oauth/v4/{tenantId}/logout",
             "end_session_post",
-            || post(log_out_form),
+            || post(log_out),
         )
         .summary("The same with a form, and the answer to the question whether to sign out.")
         .takes_as::<Logout>("application/x-www-form-urlencoded")
@@ -176,105 +179,47 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn authorize(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let query = match read_query(at, query) {
-        Ok(query) => query,
+async fn authorize(State(app): State<App>, visitor: Visitor, sent: Sent) -> Response {
+    let (tenant, parameters) = match sent.parameters {
+        Ok(sent) => sent,
         Err(error) => return visitor.error(&app, &error),
     };
-    let step = app
-        .engine
-        .authorize(query.0, &query.1, visitor.browser())
-        .await;
-    visitor.show(&app, step)
-}
-
-async fn authorize_form(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    request: Request,
-) -> Response {
-    let form = read_form(request, &app).await;
-    let (tenant, form) = match (at, form) {
-        (Ok(At(tenant)), Ok(form)) => (tenant, form),
-        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
-    };
-    let step = app.engine.authorize(tenant, &form, visitor.browser());
+    let step = app.engine.authorize(tenant, &parameters, visitor.browser());
     visitor.show(&app, step.await)
 }
 
-async fn submit(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let from = client_address(&parts);
-    let form = read_form(Request::from_parts(parts, body), &app).await;
-    let (tenant, form) = match (at, form) {
-        (Ok(At(tenant)), Ok(form)) => (tenant, form),
-        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
+async fn submit(State(app): State<App>, visitor: Visitor, sent: Sent) -> Response {
+    let (tenant, form) = match sent.parameters {
+        Ok(sent) => sent,
+        Err(error) => return visitor.error(&app, &error),
     };
     let filled = FilledForm {
         tenant,
         form: &form,
         browser: visitor.browser(),
-        from,
+        from: sent.from,
     };
     let step = app.engine.submit(&filled).await;
     visitor.show(&app, step)
 }
 
-async fn sign_out(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let query = match read_query(at, query) {
-        Ok(query) => query,
-        Err(error) => return visitor.error(&app, &error),
+async fn sign_out(State(app): State<App>, visitor: Visitor, sent: Sent) -> Response {
+    let signed_out = match sent.parameters {
+        Ok((tenant, query)) => app.engine.sign_out(tenant, &query, visitor.browser()).await,
+        Err(error) => Err(error),
     };
-    let signed_out = app.engine.sign_out(query.0, &query.1, visitor.browser());
-    match signed_out.await {
+    match signed_out {
         Ok(uri) => visitor.leave(&app, &uri),
         Err(error) => visitor.error(&app, &error),
     }
 }
 
-async fn log_out(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let query = match read_query(at, query) {
-        Ok(query) => query,
-        Err(error) => return visitor.error(&app, &error),
+async fn log_out(State(app): State<App>, visitor: Visitor, sent: Sent) -> Response {
+    let step = match sent.parameters {
+        Ok((tenant, asked)) => app.engine.log_out(tenant, &asked, visitor.browser()).await,
+        Err(error) => Err(error),
     };
-    let step = app.engine.log_out(query.0, &query.1, visitor.browser());
-    visitor.show_logout(&app, step.await)
-}
-
-async fn log_out_form(
-    State(app): State<App>,
-    at: Result<At, OauthError>,
-    visitor: Visitor,
-    request: Request,
-) -> Response {
-    let form = read_form(request, &app).await;
-    let (tenant, form) = match (at, form) {
-        (Ok(At(tenant)), Ok(form)) => (tenant, form),
-        (Err(OauthError(error)), _) | (_, Err(error)) => return visitor.error(&app, &error),
-    };
-    let step = app.engine.log_out(tenant, &form, visitor.browser());
-    visitor.show_logout(&app, step.await)
+    visitor.show_logout(&app, step)
 }
 
 async fn style() -> impl IntoResponse {
@@ -285,11 +230,32 @@ async fn style() -> impl IntoResponse {
     (headers, STYLE)
 }
 
-fn read_query(
-    at: Result<At, OauthError>,
-    query: Option<String>,
-) -> Result<(vestibule_model::id::TenantId, Parameters), Error> {
-    let At(tenant) = at.map_err(|OauthError(error)| error)?;
-    let query = Parameters::from_form(query.unwrap_or_default().as_bytes())?;
-    Ok((tenant, query))
+/// What a browser sent to an instance: in the query of a `GET`, in a form otherwise. What is wrong with it is shown on a page.
+struct Sent {
+    parameters: Result<(TenantId, Parameters), Error>,
+    /// Where it came from.
+    from: IpAddr,
+}
+
+impl FromRequest<App> for Sent {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Infallible> {
+        let (mut parts, body) = request.into_parts();
+        let from = client_address(&parts);
+        let at = At::from_request_parts(&mut parts, app).await;
+        let parameters = if parts.method == Method::GET {
+            let query = parts.uri.query().unwrap_or_default();
+            Parameters::from_form(query.as_bytes()).map_err(Error::from)
+        } else {
+            read_form(Request::from_parts(parts, body), app).await
+        };
+        Ok(Self {
+            parameters: match at {
+                Ok(At(tenant)) => parameters.map(|parameters| (tenant, parameters)),
+                Err(OauthError(error)) => Err(error),
+            },
+            from,
+        })
+    }
 }

@@ -116,10 +116,14 @@ impl Visitor {
 
     /// Shows what comes next when an application asked to sign out.
     pub(super) fn show_logout(&self, app: &App, step: Result<LogoutStep, Error>) -> Response {
-        let (tenant, context) = match step {
+        let (tenant, context, origin) = match step {
             Ok(LogoutStep::Left(Some(uri))) => return self.leave(app, &uri),
-            Ok(LogoutStep::Left(None)) => (None, None),
-            Ok(LogoutStep::Ask { tenant, context }) => (Some(tenant), Some(context)),
+            Ok(LogoutStep::Left(None)) => (None, None, None),
+            Ok(LogoutStep::Ask {
+                tenant,
+                context,
+                origin,
+            }) => (Some(tenant), Some(context), origin),
             Err(error) => return self.error(app, &error),
         };
         let action = tenant
@@ -129,8 +133,11 @@ impl Visitor {
             status: StatusCode::OK,
             language: self.reads(None),
             content: context! { action, context },
-            // The answer to the form may lead to any application.
-            policy: "form-action *; frame-ancestors 'none'",
+            // Chromium also applies form-action to where the answer to the form leads.
+            policy: &format!(
+                "form-action 'self' {}; frame-ancestors 'none'",
+                origin.unwrap_or_default()
+            ),
         });
         match tenant {
             Some(_) => self.remember(app, &mut response),

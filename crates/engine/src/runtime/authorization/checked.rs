@@ -76,7 +76,9 @@ impl Checked {
         }
         let acr = request.claims.identity("acr");
         let needs = acr.filter(|wish| wish.essential && !wish.values.is_empty());
-        if needs.is_some_and(|wish| !wish.values.iter().any(|value| value == PASSWORD)) {
+        let anonymous = request.idp.as_deref() == Some(ANONYMOUS);
+        let meets = |value: &String| value == PASSWORD && !anonymous;
+        if needs.is_some_and(|wish| !wish.values.iter().any(meets)) {
             return Some((
                 "unmet_authentication_requirements",
                 "The service cannot sign people in as the acr claim demands.",
@@ -95,7 +97,8 @@ impl Checked {
         let provider = self.request.idp.as_deref();
         !prompt.login
             && !prompt.consent
-            && self.request.max_age.is_none_or(|most| age <= most)
+            // Zero asks for a sign-in of now (OpenID Connect Core section 3.1.2.1).
+            && self.request.max_age.is_none_or(|most| most > 0 && age <= most)
             && provider.is_none_or(|provider| provider == session.basis.provider)
             && self.expects(&session.profile.to_string())
     }

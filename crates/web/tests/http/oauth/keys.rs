@@ -81,6 +81,21 @@ on_each_engine! {
         assert_eq!(decode(&client.ada().await["access_token"]).0["kid"], published(&client).await[0]);
     }
 
+    async fn an_instance_with_all_its_keys_keeps_nobody_else_waiting(server) {
+        let (full, other) = (Client::new(&server).await, Client::new(&server).await);
+        for _ in 1..20 {
+            rotate(&full, json!({})).await;
+        }
+        let first = published(&other).await;
+        server.clock.advance_seconds(366 * 86_400);
+        server.engine.clean_up().await.unwrap();
+        assert_eq!(published(&other).await.get(1), first.first());
+        // Those that nobody needs any more are gone now, and make room.
+        assert_eq!(published(&full).await.len(), 1);
+        server.engine.clean_up().await.unwrap();
+        assert_eq!(published(&full).await.len(), 2);
+    }
+
     async fn there_is_an_end_to_keys_that_are_still_needed(server) {
         let client = Client::new(&server).await;
         for _ in 1..20 {

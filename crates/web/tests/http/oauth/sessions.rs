@@ -144,6 +144,23 @@ on_each_engine! {
         assert_eq!(error(again(&client, &held, "request_uri=https://a.example").await), "request_uri_not_supported");
     }
 
+    async fn a_sign_in_of_now_is_asked_for_with_zero(server) {
+        let client = Client::new(&server).await;
+        stay_signed_in(&client, 600).await;
+        let held = session(&sign_in(&client, "", "ada@example.com").await);
+        again(&client, &held, "max_age=1").await.expect(302);
+        again(&client, &held, "max_age=0").await.expect(200);
+    }
+
+    async fn who_is_anonymous_has_shown_nothing(server) {
+        let client = Client::new(&server).await;
+        let answer = client.authorize("idp=appid_anon&acr_values=1&max_age=5").await.expect(302);
+        let claims = identity(&client, &answer).await;
+        assert_eq!((claims.get("acr"), claims.get("auth_time")), (None, None), "{claims}");
+        let needed = "idp=appid_anon&claims=%7B%22id_token%22%3A%7B%22acr%22%3A%7B%22essential%22%3Atrue%2C%22value%22%3A%221%22%7D%7D%7D";
+        assert_eq!(error(client.authorize(needed).await), "unmet_authentication_requirements");
+    }
+
     async fn applications_say_whom_they_expect(server) {
         let client = Client::new(&server).await;
         stay_signed_in(&client, 100_000).await;
@@ -375,7 +392,9 @@ on_each_engine! {
         for more in ["", back.as_str(), &format!("id_token_hint={hint}")] {
             let page = server.get(&format!("{path}?{more}")).header("cookie", &held).send().await.expect(200);
             assert!(page.text().contains("Do you want to sign out"), "{}", page.text());
-            assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+            let policy = page.header("content-security-policy");
+            let allowed = if more.contains("post_logout") { "form-action 'self' https://app.example.com;" } else { "form-action 'self' ;" };
+            assert!(policy.contains(allowed) && policy.contains("frame-ancestors 'none'"), "{policy}");
         }
         assert!(again(&client, &held, "prompt=none").await.expect(302).header("location").contains("?code="));
         let page = server.get(&format!("{path}?{back}")).header("cookie", &held).send().await.expect(200);
