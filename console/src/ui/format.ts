@@ -58,3 +58,8 @@ export function bytes(value: number): string {
   }
   return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
+
+/** What stands in a text area, a line each, without blank and repeated ones. */
+export function linesOf(text: string): string[] {
+  return [...new Set(text.split("\n").map((line) => line.trim()))].filter(Boolean);
+}

@@ -18,6 +18,7 @@ import { CopyBlock } from "../../ui/copy";
 import { ConfirmDialog, FormDialog } from "../../ui/dialog";
 import { Empty, Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
+import { useSaving } from "../../ui/use-saving";
 import { Page, Section } from "../../ui/page";
 import { TYPES } from "./applications";
 import { useInstance } from "./layout";
@@ -128,30 +129,21 @@ function ScopesForm(props: {
   scopes: string[];
   onSaved: (scopes: string[]) => void;
 }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [text, setText] = useState(props.scopes.join("\n"));
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
+  async function set() {
     const wanted = [...new Set(text.split(/[\s,]+/))].filter(Boolean);
-    try {
-      const saved = await setScopes(props.tenant, props.clientId, wanted);
-      setText(saved.join("\n"));
-      props.onSaved(saved);
-      notices.done("The scopes are saved. Scopes that were taken away are gone from every role as well.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+    const saved = await setScopes(props.tenant, props.clientId, wanted);
+    setText(saved.join("\n"));
+    props.onSaved(saved);
+    return "The scopes are saved. Scopes that were taken away are gone from every role as well.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <TextArea

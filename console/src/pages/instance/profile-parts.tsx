@@ -12,6 +12,7 @@ import {
 } from "../../api/management";
 import { Empty, Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
+import { useSaving } from "../../ui/use-saving";
 import { Section } from "../../ui/page";
 import { useInstance } from "./layout";
 
@@ -114,9 +115,8 @@ export function UserRolesSection({ tenant, profileId }: { tenant: string; profil
 
 function UserRolesForm({ profileId, all, own }: { profileId: string; all: Role[]; own: RoleRef[] }) {
   const { guid } = useInstance();
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [chosen, setChosen] = useState(own.map((one) => one.id));
-  const [busy, setBusy] = useState(false);
   if (all.length === 0) {
     return (
       <Empty
@@ -129,25 +129,17 @@ function UserRolesForm({ profileId, all, own }: { profileId: string; all: Role[]
       />
     );
   }
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    try {
-      const saved = await setUserRoles(guid, profileId, chosen);
-      setChosen(saved.map((one) => one.id));
-      notices.done("The user's roles are saved. They count from the next token on.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    const saved = await setUserRoles(guid, profileId, chosen);
+    setChosen(saved.map((one) => one.id));
+    return "The user's roles are saved. They count from the next token on.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <FormGroup legendText="Roles of this user">

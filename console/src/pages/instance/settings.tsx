@@ -9,8 +9,9 @@ import {
   type TokensConfig,
 } from "../../api/management";
 import { Loaded, useLoad } from "../../ui/load";
-import { useNotices } from "../../ui/notices";
+import { linesOf } from "../../ui/format";
 import { Page, Section } from "../../ui/page";
+import { useSaving } from "../../ui/use-saving";
 import { useInstance } from "./layout";
 import { LifetimeSelect } from "./lifetime-select";
 import { SsoForm } from "./sso-form";
@@ -54,27 +55,18 @@ const ACCESS_CHOICES = [300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400];
 const LONG_CHOICES = [1, 2, 7, 14, 30, 60, 90].map((days) => days * 86400);
 
 function TokensForm({ tenant, config }: { tenant: string; config: TokensConfig }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [draft, setDraft] = useState(config);
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    try {
-      setDraft(await setTokens(tenant, draft));
-      notices.done("The token lifetimes are saved. They hold for tokens issued from now on.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    setDraft(await setTokens(tenant, draft));
+    return "The token lifetimes are saved. They hold for tokens issued from now on.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <LifetimeSelect
@@ -128,29 +120,20 @@ function TokensForm({ tenant, config }: { tenant: string; config: TokensConfig }
 }
 
 function RedirectForm({ tenant, uris }: { tenant: string; uris: string[] }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [text, setText] = useState(uris.join("\n"));
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    const list = [...new Set(text.split("\n").map((line) => line.trim()))].filter(Boolean);
-    try {
-      await setRedirectUris(tenant, list);
-      setText(list.join("\n"));
-      notices.done(list.length === 0 ? "All redirect URIs are removed." : "The redirect URIs are saved.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    const list = linesOf(text);
+    await setRedirectUris(tenant, list);
+    setText(list.join("\n"));
+    return list.length === 0 ? "All redirect URIs are removed." : "The redirect URIs are saved.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <TextArea

@@ -1,40 +1,29 @@
 import { useState } from "react";
 import { Button, Checkbox, TextArea } from "@carbon/react";
 import { setSso, type SsoConfig } from "../../api/management";
-import { useNotices } from "../../ui/notices";
+import { linesOf } from "../../ui/format";
+import { useSaving } from "../../ui/use-saving";
 import { LifetimeSelect } from "./lifetime-select";
 
 const IDLE_CHOICES = [900, 3600, 14400, 28800, 86400, 3 * 86400, 604800];
 
 /** Whether browsers stay signed in, for how long, and where signing out may return to. */
 export function SsoForm({ tenant, config }: { tenant: string; config: SsoConfig }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [draft, setDraft] = useState(config);
   const [uris, setUris] = useState(config.logoutRedirectUris.join("\n"));
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    const logoutRedirectUris = [...new Set(uris.split("\n").map((line) => line.trim()))].filter(Boolean);
-    try {
-      const saved = await setSso(tenant, { ...draft, logoutRedirectUris });
-      setDraft(saved);
-      setUris(saved.logoutRedirectUris.join("\n"));
-      notices.done(
-        saved.isActive ? "Single sign-on is on." : "Single sign-on is off: people sign in each time.",
-      );
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    const saved = await setSso(tenant, { ...draft, logoutRedirectUris: linesOf(uris) });
+    setDraft(saved);
+    setUris(saved.logoutRedirectUris.join("\n"));
+    return saved.isActive ? "Single sign-on is on." : "Single sign-on is off: people sign in each time.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <Checkbox
