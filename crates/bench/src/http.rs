@@ -12,12 +12,26 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
-/// Status and body of an answer.
+/// An answer.
 pub struct Answer {
     /// Status code.
     pub status: u16,
+    head: Vec<u8>,
     /// Body.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(&self.head)
+            .ok()?
+            .lines()
+            .find_map(|line| {
+                let (found, value) = line.split_once(':')?;
+                found.eq_ignore_ascii_case(name).then(|| value.trim())
+            })
+    }
 }
 
 impl Connection {
@@ -50,7 +64,8 @@ impl Connection {
                     .get(start..start + length)
                     .unwrap_or_default()
                     .to_vec();
-                return Ok(Answer { status, body });
+                let head = self.buffer.get(..start).unwrap_or_default().to_vec();
+                return Ok(Answer { status, head, body });
             }
             self.fill().await?;
         }

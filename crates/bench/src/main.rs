@@ -75,15 +75,19 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let mut arguments = std::env::args().skip(1);
-    let server = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--server"), Some(path)) => PathBuf::from(path),
-        _ => bail!("usage: vestibule-bench --server PROGRAM [name …]"),
-    };
-    let names: Vec<String> = arguments.collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let server = match (arguments.next().as_deref(), arguments.next()) {
+        (Some("--signer"), None) => {
+            runtime.block_on(runtime::serve_signer())?;
+            return Ok(true);
+        }
+        (Some("--server"), Some(path)) => PathBuf::from(path),
+        _ => bail!("usage: vestibule-bench --server PROGRAM [name …]"),
+    };
+    let names: Vec<String> = arguments.collect();
     let rows = runtime.block_on(async {
         let mut rows = runtime::all(&server, &names).await?;
         rows.extend(moving::all(&server, &names).await?);

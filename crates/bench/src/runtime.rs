@@ -1,209 +1,215 @@
-//! The runtime plane: tokens, introspection, passwords, start and memory.
+//! The runtime plane: tokens, introspection, user info, codes, passwords, start and memory.
+
+mod flows;
+mod many;
+mod overload;
+mod signer;
+mod stage;
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use anyhow::Result;
 
+use self::{
+    flows::{CodeFlow, Refresh},
+    stage::call,
+};
+pub use self::{signer::serve as serve_signer, stage::Stage};
 use crate::{
     Goal, Row, bound,
     http::{Connection, request},
-    load,
+    load::{self, Flow, Outcome, Pace, Requests},
     server::Server,
 };
 
 const TIME: Duration = Duration::from_secs(8);
 const CONNECTIONS: usize = 32;
-const USERS: usize = 1500;
-const PASSWORD: &str = "correct horse battery staple 9";
-const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+/// Most milliseconds of the 99th percentile at half of the rate that was reached.
+const HALF_LOAD: f64 = 20.0;
 
 /// Runs the named benchmarks, or all.
 pub async fn all(program: &Path, names: &[String]) -> Result<Vec<Row>> {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name || n == "runtime");
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 9] = [
         "memory",
         "client-credentials",
         "introspection",
+        "userinfo",
+        "code-flow",
+        "refresh",
         "password",
+        "overload",
         "start",
     ];
-    if !NAMES.into_iter().any(wanted) {
-        return Ok(Vec::new());
-    }
-    let folder = tempfile::tempdir().context("no temporary folder")?;
-    let server = Server::start(program, folder.path()).await?;
-    let stage = Stage::set(&server, folder.path()).await?;
     let mut rows = Vec::new();
-    if wanted("memory") {
-        rows.push(memory(program, &stage).await?);
+    if NAMES.into_iter().any(wanted) {
+        let folder = tempfile::tempdir()?;
+        let server = Server::start(program, folder.path()).await?;
+        let stage = Stage::set(&server, folder.path()).await?;
+        if wanted("memory") {
+            rows.push(memory(program).await?);
+        }
+        if wanted("client-credentials") {
+            rows.extend(client_credentials(&server, &stage).await?);
+        }
+        if wanted("introspection") {
+            rows.extend(introspection(&server, &stage).await?);
+        }
+        if wanted("userinfo") {
+            rows.extend(userinfo(&server, &stage).await?);
+        }
+        if wanted("code-flow") {
+            rows.extend(code_flow(&server, &stage).await?);
+        }
+        if wanted("refresh") {
+            rows.extend(refresh(&server, &stage).await?);
+        }
+        if wanted("password") {
+            rows.push(password(&server, &stage).await?);
+        }
+        if wanted("overload") {
+            rows.extend(overload::run(&server, &stage).await?);
+        }
+        server.stop().await?;
+        if wanted("start") {
+            rows.push(start(program, folder.path(), &stage).await?);
+        }
     }
-    if wanted("client-credentials") {
-        rows.push(client_credentials(&server, &stage).await?);
-    }
-    if wanted("introspection") {
-        rows.push(introspection(&server, &stage).await?);
-    }
-    if wanted("password") {
-        rows.push(password(&server, &stage).await?);
-    }
-    server.stop().await?;
-    if wanted("start") {
-        rows.push(start(program, folder.path(), &stage).await?);
+    if wanted("many-instances") {
+        rows.extend(many::run(program).await?);
     }
     Ok(rows)
 }
 
-/// What the benchmarks act on.
-struct Stage {
-    basic: String,
-    base: String,
-    token_request: Vec<u8>,
+/// The rate as fast as it goes, and the 99th percentile at half of it.
+async fn twice<F: Flow>(
+    server: &Server,
+    flows: Vec<F>,
+    p99: &'static str,
+) -> Result<(Outcome, Row)> {
+    let (most, flows) = load::drive(&server.address, flows, Pace::Closed, TIME).await?;
+    let half = Pace::PerSecond(most.rate / 2.0);
+    let (half, _) = load::drive(&server.address, flows, half, TIME).await?;
+    let row = Row {
+        name: p99,
+        value: half.p99.as_secs_f64() * 1000.0,
+        unit: "ms",
+        bound: HALF_LOAD,
+        bound_is: "limit, at half of the rate reached",
+        goal: Goal::AtMost,
+    };
+    Ok((most, row))
 }
 
-impl Stage {
-    async fn set(server: &Server, data: &Path) -> Result<Self> {
-        let key = std::fs::read_to_string(data.join("admin-api-key")).context("no API key")?;
-        let mut connection = Connection::open(&server.address).await?;
-        let form = format!(
-            "grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={}",
-            key.trim()
-        );
-        let answer = call(
-            &mut connection,
-            &request("POST", "/identity/token", &[FORM], form.as_bytes()),
-        )
-        .await?;
-        let token = format!("Bearer {}", text(&answer, "access_token")?);
-        let mut post = async |path: &str, body: Value| -> Result<Value> {
-            let headers = [
-                ("Authorization", token.as_str()),
-                ("Content-Type", "application/json"),
-            ];
-            call(
-                &mut connection,
-                &request("POST", path, &headers, body.to_string().as_bytes()),
-            )
-            .await
-        };
-        let instance = post(
-            "/v2/resource_instances",
-            json!({"name": "bench", "target": "local"}),
-        )
-        .await?;
-        let guid = text(&instance, "guid")?;
-        let app = post(
-            &format!("/management/v4/{guid}/applications"),
-            json!({"name": "bench"}),
-        )
-        .await?;
-        let basic = STANDARD.encode(format!(
-            "{}:{}",
-            text(&app, "clientId")?,
-            text(&app, "secret")?
-        ));
-        let hash = bound::argon2_phc(PASSWORD)?;
-        let users: Vec<Value> = (0..USERS).map(|n| user(n, &hash)).collect();
-        let path = format!("/management/v4/{guid}/cloud_directory/import?encryption_secret=unused");
-        let mut added = 0;
-        for chunk in users.chunks(500) {
-            added += post(&path, json!({"users": chunk})).await?["added"]
-                .as_u64()
-                .unwrap_or(0);
-        }
-        if added != USERS as u64 {
-            bail!("only {added} of {USERS} users were imported");
-        }
-        let base = format!("/oauth/v4/{guid}");
-        let basic = format!("Basic {basic}");
-        let token_request = request(
-            "POST",
-            &format!("{base}/token"),
-            &[FORM, ("Authorization", &basic)],
-            b"grant_type=client_credentials",
-        );
-        Ok(Self {
-            basic,
-            base,
-            token_request,
-        })
-    }
-}
-
-async fn client_credentials(server: &Server, stage: &Stage) -> Result<Row> {
-    let bound = bound::rs256_signatures(TIME)?;
-    let reached = load::run(
-        &server.address,
-        vec![stage.token_request.clone()],
-        CONNECTIONS,
-        TIME,
-    )
-    .await?;
-    eprintln!("client-credentials p99 {:?}", reached.p99);
-    Ok(Row {
+async fn client_credentials(server: &Server, stage: &Stage) -> Result<[Row; 3]> {
+    let raw = bound::rs256_signatures(TIME)?;
+    let signer = signer::measure(CONNECTIONS, TIME).await?;
+    let requests = Requests::on(CONNECTIONS, vec![stage.token_request.clone()]);
+    let (most, p99) = twice(server, requests, "client-credentials-p99").await?;
+    let row = |bound, bound_is, goal| Row {
         name: "client-credentials",
-        value: reached.rate,
+        value: most.rate,
         unit: "/s",
         bound,
-        bound_is: "raw RS256 signatures, all cores",
-        goal: Goal::AtLeast(0.65),
-    })
+        bound_is,
+        goal,
+    };
+    Ok([
+        row(raw, "raw RS256 signatures, all cores", Goal::AtLeast(0.65)),
+        row(
+            signer,
+            "a route that signs and nothing else",
+            Goal::AtLeast(0.85),
+        ),
+        p99,
+    ])
 }
 
-async fn introspection(server: &Server, stage: &Stage) -> Result<Row> {
-    let hello = load::run(
-        &server.address,
-        vec![request("GET", "/health/live", &[], b"")],
-        CONNECTIONS,
-        TIME,
-    )
-    .await?;
+/// What a route that does nothing answers.
+async fn hello(server: &Server) -> Result<f64> {
+    let hello = vec![request("GET", "/health/live", &[], b"")];
+    Ok(load::run(&server.address, hello, CONNECTIONS, TIME)
+        .await?
+        .rate)
+}
+
+async fn introspection(server: &Server, stage: &Stage) -> Result<[Row; 2]> {
+    let hello = hello(server).await?;
     let mut connection = Connection::open(&server.address).await?;
-    let token = text(
-        &call(&mut connection, &stage.token_request).await?,
-        "access_token",
-    )?;
-    let introspect = request(
-        "POST",
-        &format!("{}/introspect", stage.base),
-        &[FORM, ("Authorization", &stage.basic)],
-        format!("token={token}").as_bytes(),
-    );
-    let active = call(&mut connection, &introspect).await?;
-    if active["active"] != true {
-        bail!("the token is not active: {active}");
-    }
-    let reached = load::run(&server.address, vec![introspect], CONNECTIONS, TIME).await?;
-    eprintln!("introspection p99 {:?}", reached.p99);
-    Ok(Row {
+    let introspect = stage.introspection(&mut connection).await?;
+    let requests = Requests::on(CONNECTIONS, vec![introspect]);
+    let (most, p99) = twice(server, requests, "introspection-p99").await?;
+    let row = Row {
         name: "introspection",
-        value: reached.rate,
+        value: most.rate,
         unit: "/s",
-        bound: hello.rate,
+        bound: hello,
         bound_is: "hello-world route, same server",
-        goal: Goal::AtLeast(0.4),
-    })
+        goal: Goal::AtLeast(0.5),
+    };
+    Ok([row, p99])
+}
+
+async fn userinfo(server: &Server, stage: &Stage) -> Result<[Row; 2]> {
+    let hello = hello(server).await?;
+    let mut connection = Connection::open(&server.address).await?;
+    let mut requests = Vec::new();
+    for sign_in in stage.sign_ins().iter().take(CONNECTIONS) {
+        requests.push(stage.userinfo(&call(&mut connection, sign_in).await?)?);
+    }
+    let requests = Requests::on(CONNECTIONS, requests);
+    let (most, p99) = twice(server, requests, "userinfo-p99").await?;
+    let row = Row {
+        name: "userinfo",
+        value: most.rate,
+        unit: "/s",
+        bound: hello,
+        bound_is: "hello-world route, same server",
+        goal: Goal::AtLeast(0.3),
+    };
+    Ok([row, p99])
+}
+
+async fn code_flow(server: &Server, stage: &Stage) -> Result<[Row; 2]> {
+    let mut flows = Vec::new();
+    for n in 0..CONNECTIONS {
+        flows.push(CodeFlow::sign_in(server, stage, n).await?);
+    }
+    let (most, p99) = twice(server, flows, "code-flow-p99").await?;
+    let row = Row {
+        name: "code-flow",
+        value: most.rate,
+        unit: "/s",
+        bound: 800.0,
+        bound_is: "a fixed goal",
+        goal: Goal::AtLeast(1.0),
+    };
+    Ok([row, p99])
+}
+
+async fn refresh(server: &Server, stage: &Stage) -> Result<[Row; 2]> {
+    stage.refresh_tokens(server).await?;
+    let mut connection = Connection::open(&server.address).await?;
+    let mut flows = Vec::new();
+    for sign_in in stage.sign_ins().iter().rev().take(CONNECTIONS) {
+        let tokens = call(&mut connection, sign_in).await?;
+        flows.push(Refresh::new(stage, &tokens)?);
+    }
+    let (most, p99) = twice(server, flows, "refresh-p99").await?;
+    let row = Row {
+        name: "refresh",
+        value: most.rate,
+        unit: "/s",
+        bound: 1200.0,
+        bound_is: "a fixed goal",
+        goal: Goal::AtLeast(1.0),
+    };
+    Ok([row, p99])
 }
 
 async fn password(server: &Server, stage: &Stage) -> Result<Row> {
     let bound = bound::argon2_hashes(TIME)?;
-    let requests = (0..USERS)
-        .map(|n| {
-            let form = format!(
-                "grant_type=password&username={}&password={}",
-                address(n).replace('@', "%40"),
-                PASSWORD.replace(' ', "+")
-            );
-            request(
-                "POST",
-                &format!("{}/token", stage.base),
-                &[FORM, ("Authorization", &stage.basic)],
-                form.as_bytes(),
-            )
-        })
-        .collect();
-    let reached = load::run(&server.address, requests, 8, TIME).await?;
+    let reached = load::run(&server.address, stage.sign_ins(), 8, TIME).await?;
     eprintln!("password p99 {:?}", reached.p99);
     Ok(Row {
         name: "password",
@@ -236,8 +242,8 @@ async fn start(program: &Path, data: &Path, stage: &Stage) -> Result<Row> {
 }
 
 /// Of a server that has just started on a fresh database and is left alone for a moment.
-async fn memory(program: &Path, _: &Stage) -> Result<Row> {
-    let folder = tempfile::tempdir().context("no temporary folder")?;
+async fn memory(program: &Path) -> Result<Row> {
+    let folder = tempfile::tempdir()?;
     let server = Server::start(program, folder.path()).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let value = server.resident_megabytes()?;
@@ -250,42 +256,4 @@ async fn memory(program: &Path, _: &Stage) -> Result<Row> {
         bound_is: "limit, resident",
         goal: Goal::AtMost,
     })
-}
-
-fn user(n: usize, hash: &str) -> Value {
-    json!({
-        "scimUser": {
-            "originalId": format!("bench-{n}"),
-            "emails": [{"value": address(n), "primary": true}],
-            "active": true,
-            "status": "CONFIRMED",
-        },
-        "passwordHash": hash,
-        "passwordHashAlg": "Argon2id",
-        "profile": {"attributes": {}},
-        "roles": [],
-    })
-}
-
-fn address(n: usize) -> String {
-    format!("user{n}@bench.example")
-}
-
-async fn call(connection: &mut Connection, request: &[u8]) -> Result<Value> {
-    let answer = connection.call(request).await?;
-    if !(200..300).contains(&answer.status) {
-        bail!(
-            "status {}: {}",
-            answer.status,
-            String::from_utf8_lossy(&answer.body)
-        );
-    }
-    serde_json::from_slice(&answer.body).context("not JSON")
-}
-
-fn text(value: &Value, member: &str) -> Result<String> {
-    value[member]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("no {member} in the answer"))
 }

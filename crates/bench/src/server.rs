@@ -29,7 +29,6 @@ impl Server {
 
     /// The same on a database that is not the embedded one.
     pub async fn start_on(program: &Path, data: &Path, database: Option<&str>) -> Result<Self> {
-        let started = Instant::now();
         let mut command = Command::new(program);
         command
             .args([
@@ -40,15 +39,18 @@ impl Server {
                 "warn",
                 "--data-dir",
             ])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
+            .arg(data);
         if let Some(url) = database {
             command.args(["--database-url", url]);
         }
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+        Self::spawn(command).await
+    }
+
+    /// Any program that prints such a line.
+    pub async fn spawn(mut command: Command) -> Result<Self> {
+        let started = Instant::now();
+        command.stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start the program")?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(stdout).lines();
         let address = loop {
@@ -69,19 +71,28 @@ impl Server {
 
     /// Resident memory in MB (10⁶ bytes).
     pub fn resident_megabytes(&self) -> Result<f64> {
+        self.megabytes("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in MB.
+    pub fn most_megabytes(&self) -> Result<f64> {
+        self.megabytes("VmHWM:")
+    }
+
+    fn megabytes(&self, name: &str) -> Result<f64> {
         let id = self.child.id().context("the service has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))
             .context("cannot read its memory")?;
         let kilobytes: f64 = status
             .lines()
             .find_map(|line| {
-                line.strip_prefix("VmRSS:")?
+                line.strip_prefix(name)?
                     .split_whitespace()
                     .next()?
                     .parse()
                     .ok()
             })
-            .context("no VmRSS")?;
+            .with_context(|| format!("no {name}"))?;
         Ok(kilobytes * 1024.0 / 1e6)
     }
 

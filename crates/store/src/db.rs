@@ -146,6 +146,21 @@ impl Db {
         }
     }
 
+    /// The same for long work that is one of many steps: where writes run one after another, those that wait go first.
+    pub async fn write_patiently<T, E>(
+        &self,
+        f: impl FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write_patiently(f).await,
+            Engine::Postgres(postgres) => postgres.run(Mode::Write, f).await,
+        }
+    }
+
     /// Refuses new calls, finishes those that were accepted, and lets go of the database.
     pub async fn close(&self) {
         match &*self.engine {

@@ -7,6 +7,7 @@ use vestibule_model::{
     email::fold,
     id::DirectoryUserId,
     object::RawObject,
+    profile::CLOUD_DIRECTORY,
     time::Timestamp,
 };
 
@@ -127,6 +128,7 @@ impl Tenant<'_, '_> {
     /// Replaces what a user says of itself and its state; password, original id and sign-ins stay. `false` when there is no such
     /// user, `Conflict` when the address or the name is another's.
     pub fn update_directory_user(&mut self, user: &DirectoryUser) -> Result<bool> {
+        self.keep_address(user.id, &user.card.email().key())?;
         let changed = self.conn.execute(
             "UPDATE directory_users SET email_key = $3, user_name_key = $4, status = $5, active = $6, locked_until = $7, \
              body = $8, modified_at = $9 WHERE tenant = $1 AND id = $2",
@@ -199,6 +201,7 @@ impl Tenant<'_, '_> {
 
     /// Removes a user, not the profile; `false` when there is no such user.
     pub fn delete_directory_user(&mut self, user: DirectoryUserId) -> Result<bool> {
+        self.keep_address(user, "")?;
         let deleted = self.conn.execute(
             "DELETE FROM directory_users WHERE tenant = $1 AND id = $2",
             &[Value::from(self.key()), Value::from(user.to_string())],
@@ -216,6 +219,25 @@ impl Tenant<'_, '_> {
     pub fn lock_directory_user(&mut self, user: DirectoryUserId) -> Result<()> {
         let name = format!("directory-user:{}:{user}", self.key());
         self.conn.lock(&name)
+    }
+
+    /// Lets a search find the profile of a user by its own address, where it was found by the user's until now, which is about to become
+    /// `next`.
+    fn keep_address(&mut self, user: DirectoryUserId, next: &str) -> Result<()> {
+        self.conn.execute(
+            "UPDATE profiles SET email_key = \
+             (SELECT u.email_key FROM directory_users u WHERE u.tenant = $1 AND u.id = $3) \
+             WHERE tenant = $1 AND email IS NOT NULL AND email_key IS NULL AND id IN \
+             (SELECT i.profile_id FROM identities i JOIN directory_users u ON u.tenant = i.tenant AND u.id = i.subject \
+             WHERE i.tenant = $1 AND i.provider = $2 AND i.subject = $3 AND u.email_key <> $4)",
+            &[
+                Value::from(self.key()),
+                Value::from(CLOUD_DIRECTORY),
+                Value::from(user.to_string()),
+                Value::from(next),
+            ],
+        )?;
+        Ok(())
     }
 
     fn one_directory_user(&mut self, condition: &str, value: &str) -> Result<Option<StoredUser>> {

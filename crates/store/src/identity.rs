@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use vestibule_model::{
     id::ProfileId,
     object::RawObject,
-    profile::{Identity, Profile},
+    profile::{CLOUD_DIRECTORY, Identity, Profile},
 };
 
 use crate::{
@@ -159,6 +159,18 @@ impl Tenant<'_, '_> {
 
     /// Replaces all identities of a profile. `Conflict` when someone else has one of them.
     pub fn update_identities(&mut self, profile: ProfileId, identities: &[Identity]) -> Result<()> {
+        // A profile that was found by the address of its directory user may have another directory user from now on, or none.
+        self.conn.execute(
+            "UPDATE profiles SET email_key = \
+             (SELECT MIN(u.email_key) FROM identities i JOIN directory_users u ON u.tenant = i.tenant AND u.id = i.subject \
+             WHERE i.tenant = $1 AND i.provider = $3 AND i.profile_id = $2) \
+             WHERE tenant = $1 AND id = $2 AND email IS NOT NULL AND email_key IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(profile.to_string()),
+                Value::from(CLOUD_DIRECTORY),
+            ],
+        )?;
         self.conn.execute(
             "DELETE FROM identities WHERE tenant = $1 AND profile_id = $2",
             &[Value::from(self.key()), Value::from(profile.to_string())],

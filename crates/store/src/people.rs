@@ -72,7 +72,11 @@ impl PersonRows {
         Self {
             tenant,
             user: user.map(|user| user_values(&key, user)),
-            profile: profile.map(|(profile, _)| (profile.id, profile_values(&key, profile))),
+            profile: profile.map(|(profile, identities)| {
+                let known = user.is_some_and(|user| found_by_user(user, profile, identities));
+                let email_key = profile.email.as_deref().filter(|_| !known).map(fold);
+                (profile.id, profile_values(&key, profile, email_key))
+            }),
             identities: profile.map_or_else(Vec::new, |(profile, identities)| {
                 (0_u32..)
                     .zip(identities)
@@ -331,14 +335,28 @@ fn user_values(tenant: &str, stored: &StoredUser) -> Vec<Value> {
     ]
 }
 
-fn profile_values(tenant: &str, profile: &Profile) -> Vec<Value> {
+/// Whether a search by address finds the profile through its directory user, so that the profile needs no entry of its own in an index:
+/// at random places of a large index, that costs an import more than all that it writes in order. [`Tenant::keep_address`] adds the
+/// entry when the two are about to differ.
+fn found_by_user(user: &StoredUser, profile: &Profile, identities: &[Identity]) -> bool {
+    let mut at_directory = identities
+        .iter()
+        .filter(|identity| identity.provider == CLOUD_DIRECTORY);
+    let own = at_directory
+        .next()
+        .is_some_and(|identity| identity.subject == user.user.id.to_string());
+    let address = profile.email.as_deref().map(fold);
+    own && at_directory.next().is_none() && address == Some(user.user.card.email().key())
+}
+
+fn profile_values(tenant: &str, profile: &Profile, email_key: Option<String>) -> Vec<Value> {
     vec![
         Value::from(tenant),
         Value::from(profile.id.to_string()),
         Value::from(profile.kind.name()),
         Value::from(profile.name.as_deref()),
         Value::from(profile.email.as_deref()),
-        Value::from(profile.email.as_deref().map(fold)),
+        Value::from(email_key),
         Value::from(profile.body.to_text()),
         Value::from(profile.attributes.object().to_text()),
         Value::from(profile.created_at.millis()),

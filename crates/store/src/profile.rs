@@ -61,7 +61,16 @@ impl Tenant<'_, '_> {
         let mut params = vec![Value::from(self.key())];
         if let Some(email) = &search.email {
             params.push(Value::from(fold(email)));
-            condition.push_str(&format!(" AND p.email_key = ${}", params.len()));
+            params.push(Value::from(CLOUD_DIRECTORY));
+            let (key, directory) = (params.len() - 1, params.len());
+            // Profiles of directory users with the same address have no key of their own.
+            condition.push_str(&format!(
+                " AND p.id IN (SELECT k.id FROM profiles k WHERE k.tenant = $1 AND k.email_key = ${key} UNION \
+                 SELECT k.id FROM directory_users u \
+                 JOIN identities i ON i.tenant = u.tenant AND i.provider = ${directory} AND i.subject = u.id \
+                 JOIN profiles k ON k.tenant = i.tenant AND k.id = i.profile_id \
+                 WHERE u.tenant = $1 AND u.email_key = ${key} AND k.email IS NOT NULL AND k.email_key IS NULL)"
+            ));
         }
         if let Some(subject) = &search.subject {
             params.push(Value::from(subject));

@@ -78,6 +78,21 @@ impl Store {
             .await
     }
 
+    /// The same for a step of long work, which lets others write between one step and the next.
+    pub async fn write_patiently<T, E>(
+        &self,
+        tenant: TenantId,
+        f: impl FnOnce(&mut Tenant<'_, '_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.db
+            .write_patiently(move |conn| f(&mut Tenant::new(conn, tenant)))
+            .await
+    }
+
     /// Reads rows of the platform plane.
     pub async fn platform_read<T, E>(
         &self,

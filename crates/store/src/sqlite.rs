@@ -1,5 +1,7 @@
 //! SQLite: one thread that writes, with group commit, and a few that read.
 
+mod checkpoint;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
@@ -13,6 +15,7 @@ use std::{
 use rusqlite::{CachedStatement, Connection, OpenFlags, types::ValueRef};
 use tokio::sync::{Mutex, oneshot};
 
+use self::checkpoint::{Checkpoints, Committed};
 use crate::{
     Cells, Error, Result, Row, Value,
     db::{Conn, ConnEngine, DbOptions, run},
@@ -29,21 +32,27 @@ const GROUP_TIME: Duration = Duration::from_millis(5);
 const STATEMENTS: usize = 256;
 
 /// Page caches are filled as pages are used: at most 64 MiB for the writer, so that the pages of random keys that a batch of an import
-/// touches fit in, and 4 MiB for a reader. The log is written back to the database after 64 MiB: a page that changed several times till
-/// then is written once.
+/// touches fit in, and 4 MiB for a reader. The log is written back to the database by a thread of its own; the writer does it only when
+/// that cannot keep up. Pages of a new database are small, since what an import touches of the index of addresses is one page a user.
 const WRITER_SETTINGS: &str = "
+    PRAGMA page_size = 2048;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 5000;
     PRAGMA cache_size = -65536;
-    PRAGMA wal_autocheckpoint = 16384;
-    PRAGMA journal_size_limit = 134217728;
+    PRAGMA wal_autocheckpoint = 65536;
+    PRAGMA journal_size_limit = 67108864;
     PRAGMA trusted_schema = OFF;";
 const READER_SETTINGS: &str = "
     PRAGMA query_only = ON;
     PRAGMA busy_timeout = 5000;
     PRAGMA cache_size = -4096;
+    PRAGMA trusted_schema = OFF;";
+
+const LOG_SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -1024;
     PRAGMA trusted_schema = OFF;";
 
 type Calls = Queue<Box<dyn Call>>;
@@ -52,6 +61,7 @@ pub(crate) struct Sqlite {
     writes: Arc<Calls>,
     reads: Arc<Calls>,
     readers: Mutex<Vec<JoinHandle<()>>>,
+    log: Mutex<Option<Checkpoints>>,
     writer: Mutex<Vec<JoinHandle<()>>>,
     path: PathBuf,
     lock: Weak<Lock>,
@@ -62,7 +72,7 @@ impl Sqlite {
         let path = PathBuf::from(path);
         let readers = options.readers.max(1);
         let opened = path.clone();
-        let (writer, readers, lock) =
+        let (writer, log, readers, lock) =
             tokio::task::spawn_blocking(move || open_connections(&opened, readers))
                 .await
                 .map_err(|_| Error::other("opening the database file panicked"))??;
@@ -76,10 +86,14 @@ impl Sqlite {
                 .spawn(work)
                 .map_err(|error| Error::unavailable(format!("cannot start a thread: {error}")))
         };
+        let log = Checkpoints::start(log, Arc::clone(&lock))
+            .map_err(|error| Error::unavailable(format!("cannot start a thread: {error}")))?;
+        let committed = log.committed();
         let sqlite = Self {
             writes: Arc::clone(&writes),
             reads: Arc::clone(&reads),
             readers: Mutex::default(),
+            log: Mutex::new(Some(log)),
             writer: Mutex::default(),
             path,
             lock: Arc::downgrade(&lock),
@@ -88,7 +102,7 @@ impl Sqlite {
         sqlite.writer.lock().await.push(spawn(
             "db-writer",
             Box::new(move || {
-                write_all(&writer, &writes);
+                write_all(&writer, &writes, &committed);
                 drop(writer);
                 drop(held);
             }),
@@ -113,7 +127,7 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
     {
-        submit(&self.reads, f).await
+        submit(&self.reads, Calls::push, f).await
     }
 
     pub(crate) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -122,7 +136,17 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
         F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
     {
-        submit(&self.writes, f).await
+        submit(&self.writes, Calls::push, f).await
+    }
+
+    /// The same for long work that lets others go first.
+    pub(crate) async fn write_patiently<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
+    {
+        submit(&self.writes, Calls::push_patient, f).await
     }
 
     /// Runs a closure on a connection and a thread of its own.
@@ -155,6 +179,8 @@ impl Sqlite {
     pub(crate) async fn close(&self) {
         self.reads.close();
         join(&self.readers).await;
+        let log = self.log.lock().await.take();
+        join(&Mutex::new(log.map(Checkpoints::end).into_iter().collect())).await;
         self.writes.close();
         join(&self.writer).await;
     }
@@ -163,6 +189,7 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.reads.close();
+        drop(self.log.get_mut().take().map(Checkpoints::end));
         self.writes.close();
     }
 }
@@ -327,18 +354,23 @@ where
     }
 }
 
-async fn submit<T, E, F>(queue: &Calls, f: F) -> Result<T, E>
+async fn submit<T, E, F>(
+    queue: &Calls,
+    push: fn(&Calls, Box<dyn Call>) -> Result<()>,
+    f: F,
+) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<Error> + Send + 'static,
     F: FnOnce(&mut Conn<'_>) -> Result<T, E> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    queue.push(Box::new(Pending {
+    let call = Pending {
         closure: Some(f),
         outcome: None,
         reply,
-    }))?;
+    };
+    push(queue, Box::new(call))?;
     answer
         .await
         .unwrap_or_else(|_| Err(Error::unavailable("it is closed").into()))
@@ -360,9 +392,10 @@ fn read_all(conn: &Connection, calls: &Calls) {
     }
 }
 
-fn write_all(conn: &Connection, calls: &Calls) {
+fn write_all(conn: &Connection, calls: &Calls, committed: &Committed) {
     while let Some(call) = calls.pop() {
         write_group(conn, calls, call);
+        committed.tell();
     }
     if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())) {
         // Nothing is lost: the log is read at the next start.
@@ -447,7 +480,10 @@ async fn join(threads: &Mutex<Vec<JoinHandle<()>>>) {
     }
 }
 
-fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Connection>, Lock)> {
+/// The connections of the writer, of the log and of the readers, and the lock.
+type Opened = (Connection, Connection, Vec<Connection>, Lock);
+
+fn open_connections(path: &Path, readers: usize) -> Result<Opened> {
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -460,11 +496,12 @@ fn open_connections(path: &Path, readers: usize) -> Result<(Connection, Vec<Conn
     let failed = |error: rusqlite::Error| dialect::sqlite_error(&error, "opening the file");
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
     let writer = connect(path, access, WRITER_SETTINGS).map_err(failed)?;
+    let log = connect(path, access, LOG_SETTINGS).map_err(failed)?;
     let readers = (0..readers)
         .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_SETTINGS))
         .collect::<rusqlite::Result<Vec<_>>>()
         .map_err(failed)?;
-    Ok((writer, readers, lock))
+    Ok((writer, log, readers, lock))
 }
 
 fn connect(path: &Path, access: OpenFlags, settings: &str) -> rusqlite::Result<Connection> {

@@ -93,7 +93,7 @@ impl Run {
             let result = self
                 .engine
                 .store()
-                .write(self.tenant, move |t| {
+                .write_patiently(self.tenant, move |t| {
                     commit(t, lease, done, records, now, busy, &*work)
                 })
                 .await;

@@ -48,6 +48,30 @@ on_each_engine! {
         other.request("post", &format!("users/{ann}/revoke_refresh_token")).send().await.expect(404);
     }
 
+    async fn a_directory_user_is_found_by_the_address_of_the_profile(server) {
+        let at = Instance::new(&server, "one").await;
+        let people: String = ["Ann@x.org", "ben@x.org"]
+            .iter()
+            .map(|email| format!("{}\n", json!({"scimUser": {"emails": [{"value": email}], "displayName": "N"}, "profile": {"attributes": {}}})))
+            .collect();
+        at.request("post", "cloud_directory/import/stream").header("X-Vestibule-Encryption-Secret", "a long enough secret").body(people).send().await.expect(200);
+        let found = |email: &'static str| {
+            let at = &at;
+            async move { at.get(&format!("users?email={email}")).await["users"].clone() }
+        };
+        let (ann, ben) = (found("ann@X.org").await, found("ben@x.org").await);
+        assert_eq!((&ann[0]["email"], ann.as_array().unwrap().len()), (&json!("Ann@x.org"), 1));
+        assert_eq!(found("").await, json!([]));
+        let ids = at.get("cloud_directory/Users").await;
+        let id = |at: usize| ids["Resources"][at]["id"].as_str().unwrap().to_owned();
+        // The profile keeps its address when the user gets another, until the next sign-in; and when the user goes without it.
+        at.put(&format!("cloud_directory/Users/{}", id(0)), json!({"emails": [{"value": "new@x.org", "primary": true}]})).await.expect(200);
+        assert_eq!(found("ann@x.org").await, ann);
+        assert_eq!(found("new@x.org").await, json!([]));
+        at.delete(&format!("cloud_directory/Users/{}", id(1))).await.expect(204);
+        assert_eq!(found("ben@x.org").await[0]["id"], ben[0]["id"]);
+    }
+
     async fn attributes_merge_and_are_bounded(server) {
         let at = Instance::new(&server, "one").await;
         let id = known(&at, "1", "ann@x.org").await;
