@@ -65,6 +65,7 @@ impl Conditions {
                 part: 4 << 10,
                 bundle_part: 4 << 10,
                 page: 10,
+                lease: millis(1000),
                 beat: millis(100),
                 silence: millis(500),
                 retry: millis(20),

@@ -165,7 +165,8 @@ impl Run {
         &self.standing.progress
     }
 
-    /// Ends the job, or lays it to rest.
+    /// Ends the job, or lays it to rest; false when it has ended already or somebody else has it. Waits for a database that is away for a
+    /// while.
     pub(crate) async fn end(
         &self,
         state: JobState,
@@ -191,10 +192,28 @@ impl Run {
                 expires_at,
             },
         );
-        self.engine
-            .store()
-            .write(self.tenant, move |t| Ok(t.end_job(lease, &end)?))
-            .await
+        let pace = self.engine.pace();
+        let (mut pause, mut waited) = (pace.retry, Duration::ZERO);
+        loop {
+            let end = end.clone();
+            let ended = self
+                .engine
+                .store()
+                .write(self.tenant, move |t| {
+                    Ok::<_, Error>(t.end_job(lease, &end)?)
+                })
+                .await;
+            match ended {
+                Err(error)
+                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                {
+                    tokio::time::sleep(pause).await;
+                    waited += pause;
+                    pause = pace.longer(pause);
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Lets another node go on at once. A job that is fed by a request rests instead: nobody else has its input.

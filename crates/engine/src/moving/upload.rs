@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use vestibule_model::job::{Job, JobError};
 use vestibule_store::job::JobFile;
 use vestibule_wire::records::{Limits, RecordSplitter, SplitError};
@@ -67,6 +67,8 @@ pub(super) struct Receiver<'a> {
     run: &'a mut Run,
     received: Received,
     waiting: Vec<u8>,
+    /// When the job gives its next sign of life, however much the sender sends meanwhile.
+    beat: Interval,
     /// Looks at the records of the file, if it is one of records.
     look: Option<RecordSplitter>,
 }
@@ -74,9 +76,13 @@ pub(super) struct Receiver<'a> {
 impl<'a> Receiver<'a> {
     /// Goes on where the job's file ends.
     pub(super) fn new(run: &'a mut Run) -> Result<Self> {
+        let pause = run.engine.pace().beat;
+        let mut beat = interval_at(Instant::now() + pause, pause);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             received: Received::of(&run.job)?,
             waiting: Vec::new(),
+            beat,
             look: None,
             run,
         })
@@ -98,11 +104,7 @@ impl<'a> Receiver<'a> {
         &mut self,
         from: &mut (impl Stream<Item = Result<T, Broken>> + Unpin),
     ) -> Heard<T> {
-        let pace = *self.run.engine.pace();
-        let silent = Instant::now() + pace.silence;
-        let mut beat = interval(pace.beat);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        beat.tick().await;
+        let silent = Instant::now() + self.run.engine.pace().silence;
         loop {
             tokio::select! {
                 // What has come is heard, however long a sign of life took.
@@ -115,7 +117,7 @@ impl<'a> Receiver<'a> {
                 () = sleep_until(silent) => {
                     return Heard::Ended(Ended::Paused(Some(SILENT.to_owned())));
                 }
-                _ = beat.tick() => if let Some(ended) = after(self.run.beat().await) {
+                _ = self.beat.tick() => if let Some(ended) = after(self.run.beat().await) {
                     return Heard::Ended(ended);
                 },
             }

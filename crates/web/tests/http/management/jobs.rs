@@ -6,6 +6,7 @@ mod large;
 mod ledger;
 mod lost;
 mod outage;
+mod parts;
 mod patience;
 mod streams;
 

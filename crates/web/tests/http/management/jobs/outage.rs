@@ -29,7 +29,7 @@ async fn filled(server: &TestServer) -> Instance<'_> {
 }
 
 /// Starts a job; its path.
-async fn start(at: &Instance<'_>, what: &str, body: Vec<u8>) -> String {
+pub async fn start(at: &Instance<'_>, what: &str, body: Vec<u8>) -> String {
     let answer = match what {
         "cloud_directory/import/all" => {
             let field = |name: &str| {
@@ -63,14 +63,16 @@ async fn start(at: &Instance<'_>, what: &str, body: Vec<u8>) -> String {
 
 /// Lets a node work on a job until it has ended, however often it cannot go on. `meanwhile` happens beside it.
 async fn work_until_ended(at: &Instance<'_>, node: &TestServer, path: &str) -> Value {
-    for _ in 0..200 {
+    for _ in 0..1500 {
         // It may be as little able to look for jobs as to do them.
         drop(node.engine.work_on_a_job().await);
         let job = at.get(path).await;
         if job["ended"].is_string() {
             return job;
         }
-        node.clock.advance_seconds(20);
+        // So that somebody may take it from whoever died with it.
+        node.clock.advance_seconds(2);
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the job does not end: {}", at.get(path).await);
 }
@@ -80,7 +82,7 @@ async fn file(at: &Instance<'_>, path: &str) -> Vec<u8> {
     at.request("get", &download).send().await.expect(200).body
 }
 
-async fn digest(at: &Instance<'_>) -> Value {
+pub async fn digest(at: &Instance<'_>) -> Value {
     export(at, "").await.1["digest"].clone()
 }
 
@@ -136,7 +138,7 @@ async fn steps_whose_answers_are_lost_are_done_once() {
             if proxy.to_lose() == 0 {
                 proxy.lose_answers(1);
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
         }
         proxy.lose_none();
     })
@@ -228,14 +230,27 @@ async fn a_sender_goes_on_after_the_database_was_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_told_and_waited_out() {
-    let mut full = Conditions::small();
-    full.most_pages = Some(260);
     let mut server = TestServer::sqlite_with(Conditions::small()).await;
     let expected = digest(&filled(&server).await).await;
-    server = TestServer::sqlite_with(full).await;
-    let text = ndjson((0..USERS).map(record));
-    let (guid, token, stored) = {
+    server = TestServer::sqlite_with(Conditions::small()).await;
+    let (guid, token) = {
         let at = with_roles(&server, "target").await;
+        (at.guid.clone(), at.token.clone())
+    };
+    // Written back as a whole when it is closed, so that its size is known.
+    let path = server.database_url.trim_start_matches("sqlite:").to_owned();
+    server = server.restart(Conditions::small()).await;
+    let pages = std::fs::metadata(path).unwrap().len() / 4096;
+    let mut full = Conditions::small();
+    full.most_pages = Some(u32::try_from(pages).unwrap() + 60);
+    server = server.restart(full).await;
+    let text = ndjson((0..USERS).map(record));
+    let stored = {
+        let at = Instance {
+            server: &server,
+            guid: guid.clone(),
+            token: token.clone(),
+        };
         // The file finds its place, but not all of its users do.
         let path = start(&at, "cloud_directory/import/all", text.clone().into_bytes()).await;
         assert!(server.engine.work_on_a_job().await.unwrap());
@@ -248,7 +263,7 @@ async fn a_full_disk_is_told_and_waited_out() {
             503,
             "STORAGE_FULL",
         );
-        (at.guid.clone(), at.token.clone(), path)
+        path
     };
     server = server.restart(Conditions::small()).await;
     let at = Instance {

@@ -136,20 +136,26 @@ on_each_engine! {
         let at = with_roles(&server, "one").await;
         let some = ndjson((0..35).map(record));
         // A form leaves nothing, and neither does a bundle without a name.
-        for before in [begun(), [begun(), some.clone().into_bytes()].concat(), Vec::new()] {
-            let answer = upload(&at).silent_body(before).send().await;
+        let before = [begun(), some.clone().into_bytes()].concat();
+        let (form, unnamed) = tokio::join!(
+            upload(&at).silent_body(before).send(),
+            bundle(&at, "").silent_body(vec![1; 100]).send()
+        );
+        for answer in [form, unnamed] {
             assert!(answer.text().contains(SILENT), "{}", answer.text());
             refused(answer, 400, "INVALID_REQUEST");
         }
-        let answer = bundle(&at, "").silent_body(vec![1; 100]).send().await;
-        assert!(answer.text().contains(SILENT), "{}", answer.text());
-        refused(answer, 400, "INVALID_REQUEST");
         assert_eq!(ledger(&at).await, json!([]));
         // What has a name waits for its sender, with what arrived.
-        let job = bundle(&at, &format!("job={JOB}")).silent_body(vec![1; 100]).send().await.expect(202).json();
+        let query = format!("job={JOB}");
+        let (job, streamed) = tokio::join!(
+            bundle(&at, &query).silent_body(vec![1; 100]).send(),
+            stream(&at, "").silent_body(some).send()
+        );
+        let job = job.expect(202).json();
         assert_eq!((&job["state"], &job["waitsForInput"], &job["uploaded"]), (&json!("paused"), &json!(true), &json!(100)), "{job}");
         assert_eq!(job["warnings"], json!([format!("Paused: {SILENT}")]));
-        let job = stream(&at, "").silent_body(some).send().await.expect(200).json();
+        let job = streamed.expect(200).json();
         assert_eq!((&job["state"], &job["waitsForInput"], &job["counts"]["added"]), (&json!("paused"), &json!(true), &json!(35)), "{job}");
         assert_eq!(job["warnings"], json!([format!("Paused: {SILENT}")]));
     }
