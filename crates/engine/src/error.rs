@@ -133,6 +133,11 @@ impl From<vestibule_store::Error> for Error {
                 "temporarily_unavailable",
                 "The database cannot be reached right now. Try again in a moment.",
             ),
+            Store::Full(_) => (
+                Kind::Unavailable(60),
+                "storage_full",
+                "The database has no space left. Nothing of this request was kept; try again when there is some.",
+            ),
             Store::Conflict { .. } => (
                 Kind::Conflict,
                 "conflict",

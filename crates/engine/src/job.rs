@@ -18,8 +18,6 @@ use crate::{Engine, Error, Kind, Result, access::Manager};
 pub(crate) use run::{Next, Run, Step, is_lost};
 pub use vestibule_store::job::JobLines as Lines;
 
-/// How long a node holds a job without a sign of life.
-pub(crate) const LEASE_SECONDS: i64 = 15;
 /// Days that an ended job stays in the ledger.
 const KEPT_DAYS: i64 = 7;
 /// Most jobs of one instance that have not ended.
@@ -81,7 +79,7 @@ impl Engine {
                 if job.state != JobState::Paused {
                     return Err(wrong_state("Only a paused job can go on."));
                 }
-                if job.feed == JobFeed::Request {
+                if matches!(job.feed, JobFeed::Request | JobFeed::Upload) {
                     return Err(Error::conflict(
                         "needs_input",
                         "The users of this job come from a request. Send the body again and name the job.",

@@ -13,6 +13,7 @@ pub mod job;
 pub mod keys;
 pub mod mail;
 pub mod moving;
+pub mod pace;
 pub mod platform;
 pub mod profile;
 pub mod role;
@@ -24,7 +25,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::Semaphore;
 use vestibule_crypto::{password::HasherPool, random::Random, seal::MasterKey};
 use vestibule_model::time::{Clock, Timestamp};
 use vestibule_store::Store;
@@ -34,6 +34,8 @@ pub use vestibule_store::Page;
 
 use crate::{
     mail::{Mailer, Post},
+    moving::Places,
+    pace::Pace,
     platform::permission::PlatformCache,
     runtime::Throttle,
     tenant::TenantCache,
@@ -70,7 +72,8 @@ struct Parts {
     throttle: Throttle,
     node: String,
     stopping: AtomicBool,
-    exports: Arc<Semaphore>,
+    pace: Pace,
+    exports: Arc<Places>,
     post: Arc<Post>,
 }
 
@@ -90,6 +93,8 @@ pub struct Ingredients {
     pub hashers: HasherPool,
     /// How mail leaves the process.
     pub mailer: Box<dyn Mailer>,
+    /// How much long work takes at a time, and how long it waits.
+    pub pace: Pace,
 }
 
 impl Engine {
@@ -109,7 +114,8 @@ impl Engine {
                 throttle: Throttle::new(),
                 node,
                 stopping: AtomicBool::new(false),
-                exports: Arc::new(Semaphore::new(moving::MOST_EXPORTS)),
+                pace: ingredients.pace,
+                exports: Arc::default(),
                 post: Post::new(ingredients.mailer),
             }),
         }
@@ -174,7 +180,11 @@ impl Engine {
         self.parts.stopping.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn exports(&self) -> &Arc<Semaphore> {
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.parts.pace
+    }
+
+    pub(crate) fn exports(&self) -> &Arc<Places> {
         &self.parts.exports
     }
 

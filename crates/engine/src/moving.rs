@@ -19,6 +19,7 @@ mod import_job;
 mod large;
 mod lost;
 mod news;
+mod places;
 pub mod predicate;
 mod profile_apply;
 mod profile_export;
@@ -26,6 +27,7 @@ mod profile_import;
 mod profile_record;
 mod render;
 mod scan;
+mod seen;
 mod upload;
 
 use std::collections::HashMap;
@@ -41,11 +43,11 @@ pub use bundle_import::BundleImport;
 pub use bundle_people::BundleIds;
 pub use directory_export::DirectoryExport;
 pub use directory_import::{DirectoryImport, WithoutPassword};
-pub(crate) use export_stream::MOST_EXPORTS;
 pub use export_stream::{Only, StreamExport, Summary};
 pub use feed::{Body, Broken};
 pub use import_job::{StreamImport, Streamed};
 pub use large::{ExportAll, Upload};
+pub(crate) use places::Places;
 pub use profile_export::ProfileExport;
 
 /// Users of one transaction.
@@ -117,6 +119,8 @@ pub struct Passed {
     pub name: Name,
     /// What became of it.
     pub outcome: Outcome,
+    /// What belonged to the user and does not any more: its address or its name, by their keys.
+    pub(crate) freed: Vec<String>,
 }
 
 /// What became of a user who existed.

@@ -66,6 +66,8 @@ names! {
     JobFeed, "feed",
     /// A request whose body is being read.
     Request = "request",
+    /// The file of a request that has no name to come back under.
+    Upload = "upload",
     /// The file that was stored with the job.
     Parts = "parts",
     /// The instance itself.

@@ -63,6 +63,12 @@ pub struct ServeArguments {
     /// Days after which an instance signs with a new key [default: 0, never]
     #[arg(long, env = "VESTIBULE_ROTATE_KEYS_DAYS", value_name = "DAYS")]
     rotate_keys_days: Option<u32>,
+    /// Seconds after which another node goes on with the jobs of one that gives no sign of life: 1 to 600 [default: 15]
+    #[arg(long, env = "VESTIBULE_LEASE_SECONDS", value_name = "SECONDS")]
+    lease_seconds: Option<u32>,
+    /// People of one step of a job: fewer make moves slower and give tests more moments to break them at
+    #[arg(long, hide = true, value_name = "PEOPLE")]
+    step_records: Option<usize>,
     /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
     #[arg(
         long,
@@ -102,6 +108,7 @@ struct File {
     max_import_body: Option<usize>,
     retention_days: Option<u32>,
     rotate_keys_days: Option<u32>,
+    lease_seconds: Option<u32>,
     smtp_url: Option<String>,
     mail_from: Option<String>,
 }
@@ -134,6 +141,10 @@ pub struct Options {
     pub retention_days: u32,
     /// Days after which an instance signs with a new key; 0 for never.
     pub rotate_keys_days: u32,
+    /// Seconds after which another node goes on with the jobs of one that gives no sign of life.
+    pub lease_seconds: u32,
+    /// People of one step of a job, if it was said.
+    pub step_records: Option<usize>,
     /// Mail server, if there is one.
     pub smtp_server: Option<SmtpServer>,
     /// Who mails are from, if it was said.
@@ -209,6 +220,8 @@ impl ServeArguments {
                 .unwrap_or(64 << 20),
             retention_days: self.retention_days.or(file.retention_days).unwrap_or(7),
             rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days).unwrap_or(0),
+            step_records: self.step_records,
+            lease_seconds: self.lease_seconds.or(file.lease_seconds).unwrap_or(15),
             smtp_server: self
                 .smtp_url
                 .or(file.smtp_url)
@@ -226,6 +239,9 @@ impl ServeArguments {
             && !options.database_url.starts_with("postgresql://")
         {
             bail!("--database-url must start with sqlite: or postgres://");
+        }
+        if !(1..=600).contains(&options.lease_seconds) {
+            bail!("--lease-seconds must be 1 to 600");
         }
         Ok(options)
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -16,10 +17,14 @@ use tokio::{
 };
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 use vestibule_crypto::{password::HasherPool, random::SystemRandom, seal::MasterKey};
-use vestibule_engine::{Engine, Ingredients, Settings};
+use vestibule_engine::{Engine, Ingredients, Settings, pace::Pace};
 use vestibule_model::time::Clock;
-use vestibule_store::{DbOptions, Store};
-use vestibule_web::{App, Limits, router};
+use vestibule_store::{DbOptions, EngineKind, Store};
+use vestibule_web::{
+    App, Limits,
+    listener::{Attended, WRITE_STALL},
+    router,
+};
 
 use crate::{
     mail,
@@ -82,6 +87,9 @@ async fn serve(options: Options) -> Result<()> {
         .release_jobs()
         .await
         .context("cannot let go of jobs")?;
+    if let Err(error) = engine.tidy_jobs().await {
+        tracing::warn!(?error, "cannot tidy the jobs ledger");
+    }
     let (stop, stopping) = watch::channel(false);
     let workers = tokio::spawn(work(engine.clone(), stopping.clone()));
     let jobs: Vec<_> = (0..JOBS)
@@ -102,6 +110,7 @@ async fn serve(options: Options) -> Result<()> {
     tracing::info!(%address, %url, engine = ?engine.database_engine(), "ready");
 
     let mut drained = stopping.clone();
+    let listener = Attended::new(listener, WRITE_STALL).tap_io(|_| {});
     let server = axum::serve(
         listener,
         app.into_make_service_with_connect_info::<SocketAddr>(),
@@ -159,6 +168,7 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
             retention_days: options.retention_days,
             rotate_keys_days: options.rotate_keys_days,
         },
+        pace: pace(options, store.engine()),
         store,
         master,
         clock: Box::new(SystemClock),
@@ -166,6 +176,14 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
         hashers: HasherPool::new(cores, cores * 64),
         mailer: mail::mailer(options, url)?,
     }))
+}
+
+fn pace(options: &Options, database: EngineKind) -> Pace {
+    let pace = Pace::on(database).with_lease(Duration::from_secs(options.lease_seconds.into()));
+    match options.step_records {
+        Some(records) => pace.with_steps(records),
+        None => pace,
+    }
 }
 
 /// What is done beside requests: noticing what other nodes changed, and removing what has expired.

@@ -47,6 +47,8 @@ pub struct DbOptions {
     pub queue: usize,
     /// PostgreSQL: how long a call waits for a connection, and a statement for a lock.
     pub wait: Duration,
+    /// SQLite: how many pages the file may have; none for as many as the disk holds. For tests of a full disk.
+    pub most_pages: Option<u32>,
     /// The present time in milliseconds since the Unix epoch, kept beside a migration that is applied now.
     pub now_ms: i64,
 }
@@ -58,6 +60,7 @@ impl Default for DbOptions {
             pool_size: 16,
             queue: 4096,
             wait: Duration::from_secs(5),
+            most_pages: None,
             now_ms: 0,
         }
     }
@@ -186,6 +189,8 @@ pub struct Conn<'a> {
     engine: ConnEngine<'a>,
     depth: u32,
     failed: bool,
+    /// That the disk is full, if a statement found it so: SQLite may undo everything then.
+    full: Option<Error>,
 }
 
 pub(crate) enum ConnEngine<'a> {
@@ -199,6 +204,7 @@ impl<'a> Conn<'a> {
             engine,
             depth: 0,
             failed: false,
+            full: None,
         }
     }
 
@@ -354,7 +360,17 @@ impl<'a> Conn<'a> {
         }
         let result = f(&mut self.engine);
         self.failed = result.is_err();
+        if let Err(full @ Error::Full(_)) = &result {
+            self.full = Some(full.clone());
+        }
         result
+    }
+
+    /// Why SQLite undid the transaction by itself.
+    pub(crate) fn undone(&mut self) -> Error {
+        self.full
+            .take()
+            .unwrap_or_else(|| Error::unavailable("the transaction was undone"))
     }
 
     /// A success in which a statement failed is none: PostgreSQL undoes such a transaction at its end without an error.

@@ -153,13 +153,13 @@ pub(crate) fn sqlite_error(error: &rusqlite::Error, sql: &str) -> Error {
     }
     match code.extended_code & 0xff {
         ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Error::corrupt(message),
+        ffi::SQLITE_FULL => Error::Full(message),
         ffi::SQLITE_BUSY
         | ffi::SQLITE_LOCKED
         | ffi::SQLITE_NOMEM
         | ffi::SQLITE_READONLY
         | ffi::SQLITE_INTERRUPT
         | ffi::SQLITE_IOERR
-        | ffi::SQLITE_FULL
         | ffi::SQLITE_CANTOPEN
         | ffi::SQLITE_PROTOCOL
         | ffi::SQLITE_PERM
@@ -189,6 +189,7 @@ pub(crate) fn postgres_error(
         };
     }
     match code.code().get(..2).unwrap_or_default() {
+        _ if *code == SqlState::DISK_FULL => Error::Full(described(refusal)),
         // Connection, authorization, rollback (serialization, deadlock), resources, operator, system.
         "08" | "28" | "40" | "53" | "57" | "58" => Error::unavailable(described(refusal)),
         _ if *code == SqlState::LOCK_NOT_AVAILABLE

@@ -6,6 +6,9 @@ pub enum Error {
     /// It could not be done now: unreachable, overloaded, out of space, a deadlock, shutting down. The same call may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The disk of the database is full. The same call may succeed once there is space.
+    #[error("the database has no space left: {0}")]
+    Full(String),
     /// A row with this key exists. `constraint` names the columns alike on both engines: `table.column, table.column`; for a
     /// unique index over an expression it is the index's name.
     #[error("a row with the same {constraint} exists")]

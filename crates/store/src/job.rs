@@ -138,32 +138,24 @@ impl Tenant<'_, '_> {
             .collect()
     }
 
-    /// Lets workers take a job whose file is complete now.
-    pub fn begin_job(&mut self, job: JobId, options: &str, sealed: Option<&[u8]>) -> Result<bool> {
-        let changed = self.conn.execute(
-            "UPDATE jobs SET ready = 1, options = $3, sealed = $4 WHERE tenant = $1 AND id = $2 AND state = 'queued'",
-            &[
-                Value::from(self.key()),
-                Value::from(job.to_string()),
-                Value::from(options),
-                Value::from(sealed),
-            ],
-        )?;
-        Ok(changed == 1)
-    }
-
     /// Hands a job whose file was uploaded over to the workers, with its secret. `false` when somebody else has it now, or somebody asked
     /// something of it.
-    pub fn hand_over_job(&mut self, lease: JobLease, sealed: Option<&[u8]>) -> Result<bool> {
+    pub fn hand_over_job(
+        &mut self,
+        lease: JobLease,
+        options: &str,
+        sealed: Option<&[u8]>,
+    ) -> Result<bool> {
         let changed = self.conn.execute(
-            "UPDATE jobs SET state = 'queued', feed = 'parts', ready = 1, sealed = $4, progress = '{}', node = NULL, started_at = NULL, \
-             busy_ms = 0, lease_until = 0, warnings = '[]' \
+            "UPDATE jobs SET state = 'queued', feed = 'parts', ready = 1, options = $5, sealed = $4, progress = '{}', node = NULL, \
+             started_at = NULL, busy_ms = 0, lease_until = 0, warnings = '[]' \
              WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running' AND wish IS NULL",
             &[
                 Value::from(self.key()),
                 Value::from(lease.id.to_string()),
                 Value::from(lease.epoch),
                 Value::from(sealed),
+                Value::from(options),
             ],
         )?;
         Ok(changed == 1)
@@ -338,8 +330,19 @@ impl Platform<'_, '_> {
     pub fn pause_abandoned_jobs(&mut self, now: Timestamp) -> Result<u64> {
         self.conn.execute(
             "UPDATE jobs SET state = 'paused', wish = NULL, epoch = epoch + 1 \
-             WHERE ready = 0 AND lease_until < $1 AND state = 'running'",
+             WHERE ready = 0 AND lease_until < $1 AND state = 'running' AND feed <> 'upload'",
             &[Value::from(now.millis())],
+        )
+    }
+
+    /// Ends uploads without a name that nobody holds any more: their sender is gone and cannot come back to them. `before` is the moment
+    /// before which an upload that nobody took was begun too long ago. What arrived of them leaves the ledger as an expired job does.
+    pub fn give_up_abandoned_uploads(&mut self, now: Timestamp, before: Timestamp) -> Result<u64> {
+        self.conn.execute(
+            "UPDATE jobs SET state = 'cancelled', wish = NULL, epoch = epoch + 1, ended_at = $1, expires_at = $1 - 1 \
+             WHERE feed = 'upload' AND ready = 0 AND lease_until < $1 AND created_at < $2 \
+             AND state IN ('queued', 'running', 'paused')",
+            &[Value::from(now.millis()), Value::from(before.millis())],
         )
     }
 

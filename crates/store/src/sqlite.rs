@@ -76,6 +76,9 @@ impl Sqlite {
             tokio::task::spawn_blocking(move || open_connections(&opened, readers))
                 .await
                 .map_err(|_| Error::other("opening the database file panicked"))??;
+        if let Some(most) = options.most_pages {
+            script(&writer, &format!("PRAGMA max_page_count = {most}"))?;
+        }
         let writes = Arc::new(Calls::new(options.queue));
         let reads = Arc::new(Calls::new(options.queue));
         // Whichever thread ends last lets go of the lock.
@@ -450,9 +453,10 @@ fn write_group(conn: &Connection, calls: &Calls, first: Box<dyn Call>) {
 /// all of it by itself when the disk is full or fails.
 fn write_one(conn: &Connection, call: &mut dyn Call) -> Result<bool> {
     control(conn, "SAVEPOINT call")?;
-    let keep = call.run(&mut Conn::new(ConnEngine::Sqlite(conn)));
+    let mut seam = Conn::new(ConnEngine::Sqlite(conn));
+    let keep = call.run(&mut seam);
     if conn.is_autocommit() {
-        return Err(Error::unavailable("the transaction was undone"));
+        return Err(seam.undone());
     }
     if !keep {
         control(conn, "ROLLBACK TO call")?;

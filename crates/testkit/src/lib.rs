@@ -2,12 +2,14 @@
 
 pub mod mail;
 pub mod postgres;
+pub mod proxy;
 pub mod request;
 pub mod server;
 
 pub use mail::{SentMail, SmtpSink};
+pub use proxy::Proxy;
 pub use request::{TestRequest, TestResponse};
-pub use server::{TestClock, TestServer};
+pub use server::{Conditions, TestClock, TestServer};
 
 /// Turns each body into two tests, one on SQLite and one on PostgreSQL.
 #[macro_export]

@@ -7,7 +7,9 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
 };
+use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -19,8 +21,17 @@ pub struct TestRequest {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    broken: bool,
+    end: End,
+    stream: Option<Body>,
     from: SocketAddr,
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Whole,
+    Broken,
+    Silent,
 }
 
 /// What came back.
@@ -42,7 +53,8 @@ impl TestRequest {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
-            broken: false,
+            end: End::Whole,
+            stream: None,
             from: SocketAddr::from(([127, 0, 0, 1], 40_000)),
         }
     }
@@ -90,8 +102,20 @@ impl TestRequest {
 
     /// Sends these bytes, and then the connection breaks.
     pub fn broken_body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.broken = true;
+        self.end = End::Broken;
         self.body(body)
+    }
+
+    /// Sends these bytes, and then nothing more, without an end.
+    pub fn silent_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.end = End::Silent;
+        self.body(body)
+    }
+
+    /// Sends this body, as it comes.
+    pub fn stream(mut self, body: Body) -> Self {
+        self.stream = Some(body);
+        self
     }
 
     /// Comes from this address.
@@ -100,34 +124,37 @@ impl TestRequest {
         self
     }
 
-    /// Sends it.
+    /// Sends it and reads the answer.
     pub async fn send(self) -> TestResponse {
-        let mut builder = Request::builder().method(self.method).uri(self.path);
-        for (name, value) in self.headers {
-            builder = builder.header(name, value);
-        }
-        let body = if self.broken {
-            let parts = [
-                Ok(self.body),
-                Err(std::io::Error::other("the connection broke")),
-            ];
-            Body::from_stream(futures_util::stream::iter(parts))
-        } else {
-            Body::from(self.body)
-        };
-        let mut request = builder.body(body).expect("a request");
-        request.extensions_mut().insert(ConnectInfo(self.from));
-        let response = self
-            .router
-            .oneshot(request)
-            .await
-            .expect("the router never fails");
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.open().await.into_parts();
         TestResponse {
             status: parts.status,
             headers: parts.headers,
             body: to_bytes(body, usize::MAX).await.expect("a body").to_vec(),
         }
+    }
+
+    /// Sends it, and leaves it to the caller to read the body of the answer.
+    pub async fn open(self) -> Response {
+        let mut builder = Request::builder().method(self.method).uri(self.path);
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
+        let parts = |end| futures_util::stream::iter([Ok(self.body.clone())]).chain(end);
+        let body = match self.end {
+            End::Whole => self.stream.unwrap_or_else(|| Body::from(self.body)),
+            End::Broken => {
+                let broken = std::io::Error::other("the connection broke");
+                Body::from_stream(parts(futures_util::stream::iter([Err(broken)]).boxed()))
+            }
+            End::Silent => Body::from_stream(parts(futures_util::stream::pending().boxed())),
+        };
+        let mut request = builder.body(body).expect("a request");
+        request.extensions_mut().insert(ConnectInfo(self.from));
+        self.router
+            .oneshot(request)
+            .await
+            .expect("the router never fails")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use axum::Router;
@@ -13,7 +13,7 @@ use vestibule_crypto::{
     random::{Random, SeededRandom},
     seal::MasterKey,
 };
-use vestibule_engine::{Engine, Ingredients, Settings, mail::Mailer};
+use vestibule_engine::{Engine, Ingredients, Settings, mail::Mailer, pace::Pace};
 use vestibule_model::{
     privilege::ServiceRole,
     time::{Clock, Timestamp},
@@ -46,6 +46,37 @@ impl Clock for TestClock {
     }
 }
 
+/// Under what conditions a server runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// How much long work takes at a time, and how long it waits.
+    pub pace: Pace,
+    /// How many pages an embedded database may have; none for as many as there is space for.
+    pub most_pages: Option<u32>,
+}
+
+impl Conditions {
+    /// Small steps, so that work of few people has many of them, and little patience.
+    pub fn small() -> Self {
+        let millis = std::time::Duration::from_millis;
+        Self {
+            pace: Pace {
+                batch: 10,
+                part: 4 << 10,
+                bundle_part: 4 << 10,
+                page: 10,
+                lease: millis(1000),
+                beat: millis(100),
+                silence: millis(500),
+                retry: millis(20),
+                patience: millis(400),
+                ..Pace::default()
+            },
+            most_pages: None,
+        }
+    }
+}
+
 /// A server without a socket.
 pub struct TestServer {
     /// The router.
@@ -58,80 +89,97 @@ pub struct TestServer {
     pub database_url: String,
     /// The mails it sent, unless it was given another mailer. They leave beside the request: `engine.settle_mail()` first.
     pub sent: SentMail,
-    _folder: TempDir,
+    /// The seed of the last node that was started on its database.
+    nodes: Arc<AtomicU64>,
+    _folder: Arc<TempDir>,
 }
 
 impl TestServer {
     /// On a fresh SQLite file.
     pub async fn sqlite() -> Self {
+        Self::sqlite_with(Conditions::default()).await
+    }
+
+    /// On a fresh SQLite file, under these conditions.
+    pub async fn sqlite_with(conditions: Conditions) -> Self {
         let sent = SentMail::default();
-        Self::start_on_sqlite(Box::new(sent.clone()), sent).await
+        Self::start_on_sqlite(Box::new(sent.clone()), sent, conditions).await
     }
 
     /// On a fresh SQLite file, with a mailer of the test's own.
     pub async fn with_mailer(mailer: Box<dyn Mailer>) -> Self {
-        Self::start_on_sqlite(mailer, SentMail::default()).await
+        Self::start_on_sqlite(mailer, SentMail::default(), Conditions::default()).await
     }
 
-    async fn start_on_sqlite(mailer: Box<dyn Mailer>, sent: SentMail) -> Self {
+    async fn start_on_sqlite(
+        mailer: Box<dyn Mailer>,
+        sent: SentMail,
+        conditions: Conditions,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self::start(url, folder, (mailer, sent)).await
+        Self::start(url, folder, (mailer, sent), conditions).await
     }
 
     /// On a fresh PostgreSQL database; `None` when this run leaves PostgreSQL out on purpose.
     pub async fn postgres() -> Option<Self> {
         let url = postgres::test_database_url()?;
+        Some(Self::at(url, Conditions::default()).await)
+    }
+
+    /// On the database of this URL, which no other server of this process has made its own.
+    pub async fn at(url: String, conditions: Conditions) -> Self {
         let sent = SentMail::default();
         let mail: (Box<dyn Mailer>, SentMail) = (Box::new(sent.clone()), sent);
-        Some(Self::start(url, TempDir::new().expect("a folder"), mail).await)
+        Self::start(url, TempDir::new().expect("a folder"), mail, conditions).await
     }
 
     async fn start(
         url: String,
         folder: TempDir,
         (mailer, sent): (Box<dyn Mailer>, SentMail),
+        conditions: Conditions,
     ) -> Self {
         // 2026-11-23, so that tokens look as they do today.
         let clock = TestClock(Arc::new(AtomicI64::new(1_795_467_480_000)));
-        let random = SeededRandom::new(7);
-        let mut key = [0; 32];
-        random.fill(&mut key);
-        let store = Store::open(
-            &url,
-            DbOptions {
-                now_ms: clock.now().millis(),
-                ..DbOptions::default()
-            },
-        )
-        .await
-        .expect("a database");
-        let engine = Engine::new(Ingredients {
-            settings: Settings {
-                public_url: String::from(PUBLIC_URL),
-                region: String::from("local"),
-                retention_days: 7,
-                rotate_keys_days: 365,
-            },
-            store,
-            master: MasterKey::from_bytes(key),
-            clock: Box::new(clock.clone()),
-            random: Box::new(random),
-            hashers: HasherPool::new(2, 64),
-            mailer,
-        });
-        engine
-            .bootstrap(Some(String::from(ADMIN_KEY)))
-            .await
-            .expect("an account");
+        let engine = open(&url, &clock, (7, mailer), conditions).await;
         Self {
             router: router(App::new(engine.clone(), Limits::default())),
             engine,
+            nodes: Arc::new(AtomicU64::new(7)),
             clock,
             database_url: url,
             sent,
-            _folder: folder,
+            _folder: Arc::new(folder),
         }
+    }
+
+    /// Another node on the same database (PostgreSQL), with the same clock, under conditions of its own.
+    pub async fn another_node(&self, conditions: Conditions) -> Self {
+        self.another_node_at(&self.database_url, conditions).await
+    }
+
+    /// The same, by way of another URL of the database.
+    pub async fn another_node_at(&self, url: &str, conditions: Conditions) -> Self {
+        let mailer = Box::new(self.sent.clone());
+        // Another process has other luck.
+        let seed = self.nodes.fetch_add(1, Ordering::SeqCst) + 1;
+        let engine = open(url, &self.clock, (seed, mailer), conditions).await;
+        Self {
+            router: router(App::new(engine.clone(), Limits::default())),
+            engine,
+            nodes: Arc::clone(&self.nodes),
+            clock: self.clock.clone(),
+            database_url: url.to_owned(),
+            sent: self.sent.clone(),
+            _folder: Arc::clone(&self._folder),
+        }
+    }
+
+    /// The same service started again: nothing is left of what the process knew.
+    pub async fn restart(self, conditions: Conditions) -> Self {
+        self.engine.close().await;
+        self.another_node(conditions).await
     }
 
     /// The same database behind a server with other limits.
@@ -222,6 +270,46 @@ impl TestServer {
             .expect(200)
             .json()
     }
+}
+
+async fn open(
+    url: &str,
+    clock: &TestClock,
+    (seed, mailer): (u64, Box<dyn Mailer>),
+    conditions: Conditions,
+) -> Engine {
+    let mut key = [0; 32];
+    SeededRandom::new(7).fill(&mut key);
+    let store = Store::open(
+        url,
+        DbOptions {
+            now_ms: clock.now().millis(),
+            most_pages: conditions.most_pages,
+            ..DbOptions::default()
+        },
+    )
+    .await
+    .expect("a database");
+    let engine = Engine::new(Ingredients {
+        settings: Settings {
+            public_url: String::from(PUBLIC_URL),
+            region: String::from("local"),
+            retention_days: 7,
+            rotate_keys_days: 365,
+        },
+        store,
+        master: MasterKey::from_bytes(key),
+        clock: Box::new(clock.clone()),
+        random: Box::new(SeededRandom::new(seed)),
+        hashers: HasherPool::new(2, 64),
+        mailer,
+        pace: conditions.pace,
+    });
+    engine
+        .bootstrap(Some(String::from(ADMIN_KEY)))
+        .await
+        .expect("an account");
+    engine
 }
 
 #[track_caller]

@@ -12,7 +12,7 @@ use axum::{
 use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
 use vestibule_engine::Engine;
 
-use crate::{console, drain::drain, error, metrics::Metrics, pages::Pages, route};
+use crate::{console, drain::drain, error, metrics::Metrics, pages::Pages, route, unpack::unpack};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -77,6 +77,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.limits.body))
         // The Go SDK may send gzip bodies; the limit above counts what comes out.
         .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn(unpack))
         .layer(middleware::from_fn_with_state(app.clone(), error::trace))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))

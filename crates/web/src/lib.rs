@@ -7,6 +7,7 @@ mod docs;
 mod drain;
 pub mod error;
 pub mod extract;
+pub mod listener;
 pub mod management;
 pub mod metrics;
 pub mod openapi;
@@ -15,5 +16,6 @@ pub mod pages;
 pub mod platform;
 pub mod route;
 pub mod runtime;
+mod unpack;
 
 pub use app::{App, Limits, router};

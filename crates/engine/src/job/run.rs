@@ -12,14 +12,10 @@ use vestibule_store::{
     scope::Tenant,
 };
 
-use super::LEASE_SECONDS;
 use crate::{Engine, Error, Kind, Result};
 
 /// How often a step is tried again when someone else added the same user at the same moment.
 const TRIES: usize = 5;
-/// How long a job waits for a database that cannot be reached.
-const PATIENCE: Duration = Duration::from_secs(150);
-
 /// The right to go on with a job, and where it stands.
 pub(crate) struct Run {
     pub engine: Engine,
@@ -30,6 +26,34 @@ pub(crate) struct Run {
     pub done: u64,
     lease: JobLease,
     last: Timestamp,
+    standing: Standing,
+}
+
+/// What the last checkpoint says. Only whoever holds the job moves it, so one that differs from what its holder knows was written by a step
+/// of the holder whose answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    done: u64,
+    bytes: u64,
+    progress: String,
+}
+
+impl Standing {
+    fn of(job: &Job) -> Self {
+        Self {
+            done: job.counts.done(),
+            bytes: job.bytes,
+            progress: job.progress.clone(),
+        }
+    }
+
+    fn after(&self, step: &JobStep) -> Self {
+        Self {
+            done: self.done + step.counts.done(),
+            bytes: self.bytes + step.bytes,
+            progress: step.progress.clone(),
+        }
+    }
 }
 
 /// What a step did.
@@ -66,52 +90,60 @@ impl Run {
             },
             done: job.counts.done(),
             last: engine.now(),
+            standing: Standing::of(&job),
             engine,
             tenant,
             job,
         }
     }
 
-    /// Does a step of `records` records in one transaction with its checkpoint. A step whose answer was lost is not done again. Waits for
-    /// a database that is away for a while.
+    /// Does a step in one transaction with its checkpoint. A step whose answer was lost is not done again, whatever it deals with: it
+    /// is known by the checkpoint that it left. Waits for a database that is away for a while.
     ///
     /// # Errors
     /// One that [`is_lost`] when somebody else has the job now; whatever `work` fails with.
     pub(crate) async fn step(
         &mut self,
-        records: u64,
         work: impl Fn(&mut Tenant<'_, '_>) -> Result<Step> + Send + Sync + 'static,
     ) -> Result<Next> {
         let work = Arc::new(work);
+        let pace = *self.engine.pace();
         let mut tries = 0;
-        let mut pause = Duration::from_millis(200);
+        let mut pause = pace.retry;
         let mut waited = Duration::ZERO;
         loop {
             let now = self.engine.now();
             let busy = now.millis().saturating_sub(self.last.millis());
-            let (work, lease, done) = (Arc::clone(&work), self.lease, self.done);
+            let at = At {
+                lease: self.lease,
+                standing: self.standing.clone(),
+                busy_ms: u64::try_from(busy).unwrap_or(0),
+                lease_until: now.plus_seconds(pace.lease_seconds()),
+            };
+            let work = Arc::clone(&work);
             let result = self
                 .engine
                 .store()
-                .write_patiently(self.tenant, move |t| {
-                    commit(t, lease, done, records, now, busy, &*work)
-                })
+                .write_patiently(self.tenant, move |t| commit(t, at, &*work))
                 .await;
             tries += 1;
             match result {
-                Ok(wish) => {
-                    self.done += records;
+                Ok((wish, standing)) => {
+                    self.done = standing.done;
+                    self.standing = standing;
                     self.last = now;
                     return Ok(self.next(wish));
                 }
                 // Someone made the same user between our look and our insert: look again.
                 Err(error) if error.kind == Kind::Conflict && !is_lost(&error) && tries < TRIES => {
                 }
-                Err(error) if matches!(error.kind, Kind::Unavailable(_)) && waited < PATIENCE => {
+                Err(error)
+                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                {
                     tracing::warn!(job = %self.job.id, ?error, "a job waits for the database");
                     tokio::time::sleep(pause).await;
                     waited += pause;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                    pause = pace.longer(pause);
                 }
                 Err(error) => return Err(error),
             }
@@ -125,10 +157,16 @@ impl Run {
 
     /// A sign of life where nothing can be counted yet.
     pub(crate) async fn beat(&mut self) -> Result<Next> {
-        self.step(0, |_| Ok(Step::default())).await
+        self.step(|_| Ok(Step::default())).await
     }
 
-    /// Ends the job, or lays it to rest.
+    /// What is needed to go on from the last checkpoint, as JSON.
+    pub(crate) fn progress(&self) -> &str {
+        &self.standing.progress
+    }
+
+    /// Ends the job, or lays it to rest; false when it has ended already or somebody else has it. Waits for a database that is away for a
+    /// while.
     pub(crate) async fn end(
         &self,
         state: JobState,
@@ -154,17 +192,35 @@ impl Run {
                 expires_at,
             },
         );
-        self.engine
-            .store()
-            .write(self.tenant, move |t| Ok(t.end_job(lease, &end)?))
-            .await
+        let pace = self.engine.pace();
+        let (mut pause, mut waited) = (pace.retry, Duration::ZERO);
+        loop {
+            let end = end.clone();
+            let ended = self
+                .engine
+                .store()
+                .write(self.tenant, move |t| {
+                    Ok::<_, Error>(t.end_job(lease, &end)?)
+                })
+                .await;
+            match ended {
+                Err(error)
+                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                {
+                    tokio::time::sleep(pause).await;
+                    waited += pause;
+                    pause = pace.longer(pause);
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Lets another node go on at once. A job that is fed by a request rests instead: nobody else has its input.
     pub(crate) async fn let_go(&self) -> Result<()> {
         let (id, now, expires) = (self.job.id, self.engine.now(), self.job.expires_at);
         let (state, ready) = match self.job.feed {
-            JobFeed::Request => (JobState::Paused, false),
+            JobFeed::Request | JobFeed::Upload => (JobState::Paused, false),
             JobFeed::Parts | JobFeed::Instance => (JobState::Queued, true),
         };
         self.engine
@@ -186,27 +242,33 @@ impl Run {
     }
 }
 
+/// Where a step is to be done.
+struct At {
+    lease: JobLease,
+    standing: Standing,
+    busy_ms: u64,
+    lease_until: Timestamp,
+}
+
 fn commit(
     t: &mut Tenant<'_, '_>,
-    lease: JobLease,
-    done: u64,
-    records: u64,
-    now: Timestamp,
-    busy: i64,
+    at: At,
     work: &dyn Fn(&mut Tenant<'_, '_>) -> Result<Step>,
-) -> Result<Option<JobWish>> {
-    let job = t.find_job(lease.id)?.ok_or_else(lost)?;
-    if job.epoch != lease.epoch || job.state != JobState::Running {
+) -> Result<(Option<JobWish>, Standing)> {
+    let id = at.lease.id;
+    let job = t.find_job(id)?.ok_or_else(lost)?;
+    if job.epoch != at.lease.epoch || job.state != JobState::Running {
         return Err(lost());
     }
-    if records > 0 && job.counts.done() == done + records {
+    let found = Standing::of(&job);
+    if found != at.standing {
         // An earlier try was committed and its answer was lost.
-        return Ok(job.wish);
+        return Ok((job.wish, found));
     }
     let step = work(t)?;
     for (lines, text) in [(JobLines::Report, &step.report), (JobLines::Map, &step.map)] {
         if !text.is_empty() {
-            t.insert_job_lines(lease.id, lines, done, text)?;
+            t.insert_job_lines(id, lines, found.done, text)?;
         }
     }
     let step = JobStep {
@@ -214,10 +276,11 @@ fn commit(
         bytes: step.bytes,
         total: step.total,
         progress: step.progress.unwrap_or(job.progress),
-        busy_ms: u64::try_from(busy).unwrap_or(0),
-        lease_until: now.plus_seconds(LEASE_SECONDS),
+        busy_ms: at.busy_ms,
+        lease_until: at.lease_until,
     };
-    t.checkpoint_job(lease, &step)?.ok_or_else(lost)
+    let wish = t.checkpoint_job(at.lease, &step)?.ok_or_else(lost)?;
+    Ok((wish, found.after(&step)))
 }
 
 const LOST: &str = "job_lost";

@@ -1,15 +1,12 @@
 //! Stretches of an import: read and checked on any thread, applied in one transaction.
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use serde_json::json;
 use vestibule_bundle::Person;
 use vestibule_crypto::envelope::EnvelopeReader;
-use vestibule_model::{id::TenantId, job::JobCounts, time::Timestamp};
+use vestibule_model::{id::TenantId, job::JobCounts, profile::CLOUD_DIRECTORY, time::Timestamp};
 use vestibule_store::scope::Tenant;
 use zeroize::Zeroizing;
 
@@ -18,10 +15,11 @@ use super::{
     bundle_people::{Ids, Unpacked, unpacked},
     directory_apply,
     directory_record::{DirectoryRecord, Password, WRONG_SECRET},
-    profile_apply::{self, key},
+    profile_apply,
     profile_record::ProfileRecord,
+    seen::{Seen, Traits},
 };
-use crate::{Engine, Error, Result, job::Step};
+use crate::{Engine, Error, Result, job::Step, pace::Pace};
 
 /// Records as they came, one behind the other.
 #[derive(Default)]
@@ -33,11 +31,6 @@ pub(super) struct RawBatch {
 }
 
 impl RawBatch {
-    /// Records of one transaction.
-    const MOST: usize = 1000;
-    /// Bytes of one transaction, beyond which no further record is taken.
-    const MOST_BYTES: usize = 4 << 20;
-
     pub(super) fn starting_at(first: u64) -> Self {
         Self {
             first,
@@ -54,8 +47,8 @@ impl RawBatch {
         self.ends.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.ends.len() >= Self::MOST || self.text.len() >= Self::MOST_BYTES
+    pub(super) fn is_full(&self, pace: &Pace) -> bool {
+        self.ends.len() >= pace.batch || self.text.len() >= pace.batch_bytes
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -93,8 +86,14 @@ pub(super) struct Batch {
     pub wrong_secret: bool,
     /// Whether one did.
     pub opened: bool,
-    people: People,
+    segments: Vec<Segment>,
     failures: Vec<Failure>,
+}
+
+/// Records of one kind in the order of the file, of which no two are the same user.
+enum Segment {
+    Users(Vec<directory_apply::Placed>),
+    Profiles(Vec<profile_apply::Placed>),
 }
 
 /// People of a bundle, read and placed.
@@ -112,14 +111,13 @@ pub(super) fn bundled(
         bytes: 0,
         wrong_secret: false,
         opened: true,
-        people: People::Bundled(Vec::new(), Vec::new()),
+        segments: Vec::new(),
         failures: Vec::new(),
     };
-    let (mut users, mut profiles) = (Vec::new(), Vec::new());
+    let mut read = Vec::with_capacity(people.len());
     for (index, person) in people.iter().enumerate() {
         match unpacked(person, ids) {
-            Ok(Unpacked::User(user)) => users.push((index, *user)),
-            Ok(Unpacked::Profile(profile)) => profiles.push((index, *profile)),
+            Ok(unpacked) => read.push((index, unpacked)),
             Err(refused) => {
                 let (name, refusal) = *refused;
                 batch.failures.push(Failure {
@@ -130,25 +128,32 @@ pub(super) fn bundled(
             }
         }
     }
-    batch.people = People::Bundled(
-        engine.place_directory(tenant, users, at),
-        engine.place_profiles(tenant, profiles, at),
-    );
+    let is_user = |record: &Unpacked| matches!(record, Unpacked::User(_));
+    let keys = |record: &Unpacked| match record {
+        Unpacked::User(user) => user_keys(user),
+        Unpacked::Profile(profile) => profile_keys(profile),
+    };
+    for records in segments(read, keys, is_user) {
+        let (mut users, mut profiles) = (Vec::new(), Vec::new());
+        for (index, record) in records {
+            match record {
+                Unpacked::User(user) => users.push((index, *user)),
+                Unpacked::Profile(profile) => profiles.push((index, *profile)),
+            }
+        }
+        if !users.is_empty() {
+            let users = engine.place_directory(tenant, users, at);
+            batch.segments.push(Segment::Users(users));
+        }
+        if !profiles.is_empty() {
+            let profiles = engine.place_profiles(tenant, profiles, at);
+            batch.segments.push(Segment::Profiles(profiles));
+        }
+    }
     batch
 }
 
-/// Segments: a record that is the same user as an earlier one of the batch begins a new one, and so finds the earlier one there.
-enum People {
-    Directory(Vec<Vec<directory_apply::Placed>>),
-    Users(Vec<Vec<profile_apply::Placed>>),
-    /// Nobody stands in a bundle twice.
-    Bundled(Vec<directory_apply::Placed>, Vec<profile_apply::Placed>),
-}
-
 impl Codec {
-    /// Most records of one transaction.
-    pub(super) const MOST: usize = RawBatch::MOST;
-
     pub(super) fn directory(secret: Zeroizing<String>, without: WithoutPassword) -> Self {
         Self::Directory {
             secret,
@@ -179,7 +184,7 @@ impl Codec {
             bytes: raw.text.len() as u64,
             wrong_secret: false,
             opened: false,
-            people: People::Users(Vec::new()),
+            segments: Vec::new(),
             failures: Vec::new(),
         };
         match self {
@@ -192,24 +197,20 @@ impl Codec {
                 let mut reader = reader.unwrap_or_else(|| EnvelopeReader::new(secret));
                 let records = read_directory(raw, &mut reader, *without, &mut batch);
                 readers.lock().push(reader);
-                let segments = segments(records, |record| {
-                    let name = record.card.user_name_key();
-                    let mut keys = vec![format!("e{}", record.card.email().key())];
-                    keys.extend(name.map(|name| format!("n{name}")));
-                    keys
-                });
-                let place = |records| engine.place_directory(tenant, records, at);
-                batch.people = People::Directory(segments.into_iter().map(place).collect());
+                for users in segments(records, user_keys, |_| ()) {
+                    let users = engine.place_directory(tenant, users, at);
+                    batch.segments.push(Segment::Users(users));
+                }
             }
             Self::Users => {
                 let records = read_users(raw, &mut batch);
-                let segments = segments(records, |record| {
-                    let keys = record.identities.iter().map(key);
-                    keys.map(|(provider, subject)| format!("{provider}\n{subject}"))
-                        .collect()
-                });
-                let place = |records| engine.place_profiles(tenant, records, at);
-                batch.people = People::Users(segments.into_iter().map(place).collect());
+                for profiles in segments(records, profile_keys, |_| ()) {
+                    // Each profile has a moment of its own, that of its place in the batch.
+                    let first = profiles.first().map_or(0, |(index, _)| *index as i64);
+                    let at = Timestamp::from_millis(at.millis().saturating_add(first));
+                    let profiles = engine.place_profiles(tenant, profiles, at);
+                    batch.segments.push(Segment::Profiles(profiles));
+                }
             }
         }
         batch
@@ -281,19 +282,62 @@ fn read_users(raw: &RawBatch, batch: &mut Batch) -> Vec<(usize, ProfileRecord)> 
     records
 }
 
-fn segments<R>(records: Vec<(usize, R)>, keys: impl Fn(&R) -> Vec<String>) -> Vec<Vec<(usize, R)>> {
-    let mut segments = vec![Vec::with_capacity(records.len())];
+/// What makes two records the same user: the address and the name, and of people of a bundle the ids and identities that they keep.
+fn user_keys(record: &DirectoryRecord) -> Vec<String> {
+    let mut keys = directory_apply::keys(&record.card);
+    if let Some(kept) = record.kept.as_deref() {
+        keys.push(identity_key(CLOUD_DIRECTORY, &kept.user.to_string()));
+        if let Some(profile) = &kept.profile {
+            keys.push(format!("p{}", profile.profile.id));
+            let others = profile.others.iter();
+            keys.extend(others.map(|other| identity_key(&other.provider, &other.subject)));
+        }
+    }
+    keys
+}
+
+/// The same of federated users.
+fn profile_keys(record: &ProfileRecord) -> Vec<String> {
+    let identities = record.identities.iter();
+    let mut keys: Vec<String> = identities
+        .map(|identity| identity_key(&identity.provider, &identity.subject))
+        .collect();
+    keys.extend(
+        record
+            .kept
+            .as_deref()
+            .map(|kept| format!("p{}", kept.profile.id)),
+    );
+    keys
+}
+
+fn identity_key(provider: &str, subject: &str) -> String {
+    format!("i{provider}\n{subject}")
+}
+
+/// Divides records where one is the same user as an earlier one, which it then finds in the database, and where their kind changes.
+fn segments<R, K: PartialEq>(
+    records: Vec<(usize, R)>,
+    keys: impl Fn(&R) -> Vec<String>,
+    kind: impl Fn(&R) -> K,
+) -> Vec<Vec<(usize, R)>> {
+    let mut segments: Vec<Vec<(usize, R)>> = Vec::new();
     let mut seen: HashSet<String> = HashSet::with_capacity(records.len());
     for (index, record) in records {
         let keys = keys(&record);
-        if keys.iter().any(|key| seen.contains(key)) {
-            seen.clear();
-            segments.push(Vec::new());
+        let last = segments.last_mut();
+        let fits = |last: &&mut Vec<(usize, R)>| {
+            last.last().map(|(_, last)| kind(last)) == Some(kind(&record))
+                && !keys.iter().any(|key| seen.contains(key))
+        };
+        match last.filter(fits) {
+            Some(last) => last.push((index, record)),
+            None => {
+                seen.clear();
+                segments.push(vec![(index, record)]);
+            }
         }
         seen.extend(keys);
-        if let Some(last) = segments.last_mut() {
-            last.push((index, record));
-        }
     }
     segments
 }
@@ -310,25 +354,11 @@ impl Batch {
             failures: self.failures.clone(),
             ..ImportReport::default()
         };
-        match &self.people {
-            People::Directory(segments) => {
-                for segment in segments.iter().filter(|segment| !segment.is_empty()) {
-                    report.add(directory_apply::apply(t, segment, policy, now)?);
-                }
-            }
-            People::Users(segments) => {
-                for segment in segments.iter().filter(|segment| !segment.is_empty()) {
-                    report.add(profile_apply::apply(t, segment, policy, now)?);
-                }
-            }
-            People::Bundled(users, profiles) => {
-                if !users.is_empty() {
-                    report.add(directory_apply::apply(t, users, policy, now)?);
-                }
-                if !profiles.is_empty() {
-                    report.add(profile_apply::apply(t, profiles, policy, now)?);
-                }
-            }
+        for segment in &self.segments {
+            report.add(match segment {
+                Segment::Users(users) => directory_apply::apply(t, users, policy, now)?,
+                Segment::Profiles(profiles) => profile_apply::apply(t, profiles, policy, now)?,
+            });
         }
         Ok(report)
     }
@@ -349,126 +379,44 @@ impl Batch {
         let Some(mut report) = undone else {
             return result.map(|()| ImportReport::default());
         };
-        seen.correct(self, policy, &mut report);
+        seen.correct(self.traits(), policy, &mut report);
         Ok(report)
     }
 
-    /// Fingerprints of the users of each record, by place in the batch.
-    fn fingerprints(&self) -> Vec<(usize, Vec<u64>, Name)> {
-        let hash = |keys: Vec<String>| {
-            keys.into_iter()
-                .map(|key| {
-                    let mut hasher = DefaultHasher::new();
-                    key.hash(&mut hasher);
-                    hasher.finish()
-                })
-                .collect::<Vec<u64>>()
-        };
-        match &self.people {
-            People::Directory(segments) => segments
-                .iter()
-                .flatten()
-                .map(|placed| {
-                    let card = &placed.record.card;
-                    let mut keys = vec![format!("e{}", card.email().key())];
-                    keys.extend(card.user_name_key().map(|name| format!("n{name}")));
-                    (placed.index, hash(keys), placed.record.label.clone())
-                })
-                .collect(),
-            People::Users(segments) => segments
-                .iter()
-                .flatten()
-                .map(|placed| {
-                    let keys = placed.record.identities.iter().map(key);
-                    let keys = keys.map(|(provider, subject)| format!("{provider}\n{subject}"));
-                    (
-                        placed.index,
-                        hash(keys.collect()),
-                        placed.record.label.clone(),
-                    )
-                })
-                .collect(),
-            People::Bundled(..) => Vec::new(),
-        }
-    }
-}
-
-/// The users of a file that a rehearsal went through: what they would have been in the way of is told as if they were.
-#[derive(Default)]
-pub(super) struct Seen(Mutex<HashSet<u64>>);
-
-impl Seen {
-    /// Most users that are remembered; of those beyond, duplicates within the file are not found.
-    pub(super) const MOST: usize = 4_000_000;
-
-    /// Remembers the users of a batch that was told about. Called once for each.
-    pub(super) fn remember(&self, batch: &Batch) {
-        let mut seen = self.0.lock();
-        for (_, prints, _) in batch.fingerprints() {
-            if seen.len() < Self::MOST {
-                seen.extend(prints);
+    /// What tells the users of its records apart, in the order of the file.
+    fn traits(&self) -> Vec<Traits> {
+        let mut traits = Vec::with_capacity(self.count);
+        for segment in &self.segments {
+            match segment {
+                Segment::Users(users) => traits.extend(users.iter().map(|placed| {
+                    let record = &placed.record;
+                    let mut who = user_keys(record);
+                    let ids = who.split_off(directory_apply::keys(&record.card).len());
+                    Traits {
+                        index: placed.index,
+                        name: record.label.clone(),
+                        who,
+                        ids,
+                        id: placed.id(),
+                        refusals: directory_apply::refusals(),
+                    }
+                })),
+                Segment::Profiles(profiles) => traits.extend(profiles.iter().map(|placed| {
+                    let record = &placed.record;
+                    let mut who = profile_keys(record);
+                    let ids = who.split_off(record.identities.len());
+                    Traits {
+                        index: placed.index,
+                        name: record.label.clone(),
+                        who,
+                        ids,
+                        id: placed.id(),
+                        refusals: profile_apply::refusals(),
+                    }
+                })),
             }
         }
-    }
-
-    /// Whether some users were not remembered.
-    pub(super) fn is_full(&self) -> bool {
-        self.0.lock().len() >= Self::MOST
-    }
-
-    /// Counts records as what they would be if the earlier batches had been applied.
-    fn correct(&self, batch: &Batch, policy: OnConflict, report: &mut ImportReport) {
-        let seen = self.0.lock();
-        if seen.is_empty() {
-            return;
-        }
-        let told: HashSet<usize> = report
-            .failures
-            .iter()
-            .map(|failure| failure.index)
-            .chain(report.passed.iter().map(|passed| passed.index))
-            .collect();
-        for (index, prints, name) in batch.fingerprints() {
-            if told.contains(&index) || !prints.iter().any(|print| seen.contains(print)) {
-                continue;
-            }
-            report.added = report.added.saturating_sub(1);
-            let outcome = match policy {
-                OnConflict::Fail => {
-                    report.failures.push(Failure {
-                        index,
-                        name,
-                        refusal: Refusal::new(
-                            batch.taken_code(),
-                            "An earlier record of the file is the same user.",
-                        ),
-                    });
-                    continue;
-                }
-                OnConflict::Skip => {
-                    report.skipped += 1;
-                    Outcome::Skipped
-                }
-                OnConflict::Update => {
-                    report.updated += 1;
-                    Outcome::Updated
-                }
-            };
-            report.passed.push(super::Passed {
-                index,
-                name,
-                outcome,
-            });
-        }
-    }
-}
-
-impl Batch {
-    fn taken_code(&self) -> &'static str {
-        match self.people {
-            People::Directory(_) | People::Bundled(..) => "uniqueness",
-            People::Users(_) => "conflict",
-        }
+        traits
     }
 }
 

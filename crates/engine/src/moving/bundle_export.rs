@@ -21,16 +21,13 @@ use super::{
     import_job::other_job,
     large::ExportOptions,
     render::{Seal, directory_record, federated_record},
-    scan::{Page, People, Who},
+    scan::{EVERYBODY, Page, People, Who},
 };
 use crate::{
     Engine, Error, Result,
     access::Manager,
     job::{Run, Step},
 };
-
-/// Bytes of people, before compression, after which a part is ended at the next page.
-const PART: usize = 4 << 20;
 
 /// Where the making of a bundle stands.
 #[derive(Serialize, Deserialize, Default)]
@@ -96,50 +93,39 @@ impl Engine {
         let secret = secret.ok_or_else(|| Error::internal("a job lost its secret"))?;
         let mut progress: OutProgress =
             serde_json::from_str(&run.job.progress).map_err(Error::internal)?;
-        if run.done > 0 || progress.part > 0 {
+        if progress.part > 0 && !progress.finished {
             progress.moments_from.push(progress.after.clone());
         }
         let options: ExportOptions =
             serde_json::from_str(&run.job.options).map_err(Error::internal)?;
         let only = options.only()?;
         let mut writing = self.begin_writing(run, secret, &progress).await?;
-        let mut whos = vec![Who::Unattached];
-        if !progress.profiles {
-            whos.push(Who::Bundled);
-        }
-        while let Some(who) = whos.pop() {
-            let mut pages = self.scan(run.tenant, who, progress.after.clone());
-            loop {
-                let page = pages.recv().await.transpose()?;
-                let ended = page.is_none();
-                if let Some(page) = page {
-                    progress.moments_from.extend(page.moment_from.clone());
-                    progress.after = page.people.last_id().unwrap_or_default().to_owned();
-                    writing.pending += page.bytes();
-                    let people = {
-                        let only = only.clone();
-                        aside(move || people_of(page, only.as_ref())).await??
-                    };
-                    writing.people.extend(people);
+        let whos = if progress.profiles {
+            Who::Unattached.alone()
+        } else {
+            EVERYBODY
+        };
+        let mut pages =
+            (!progress.finished).then(|| self.scan(run.tenant, whos, progress.after.clone(), None));
+        while let Some(taken) = &mut pages {
+            let page = taken.recv().await.transpose()?;
+            let last = match page {
+                Some(page) => {
+                    writing.take(page, &mut progress, only.clone()).await?;
+                    Last::No
                 }
-                if ended && who == Who::Bundled {
-                    progress.profiles = true;
-                    progress.after = String::new();
+                None => {
+                    pages = None;
+                    progress.finished = true;
+                    Last::Yes
                 }
-                if writing.pending >= PART || (ended && !writing.people.is_empty()) {
-                    let next = writing.flush(run, &mut progress, Last::No).await;
-                    if let Some(ended) = after(next) {
-                        return Ok(ended);
-                    }
-                }
-                if ended {
-                    break;
+            };
+            if writing.pending >= self.pace().bundle_part || last == Last::Yes {
+                let next = writing.flush(run, &mut progress, last).await;
+                if let Some(ended) = after(next) {
+                    return Ok(ended);
                 }
             }
-        }
-        if !progress.finished {
-            progress.finished = true;
-            writing.flush(run, &mut progress, Last::Yes).await?;
         }
         let state = progress.writer.take();
         let digest = state.map(|state| state.content_digest());
@@ -219,6 +205,22 @@ struct Writing {
 }
 
 impl Writing {
+    /// Takes the people of a page who belong to the bundle.
+    async fn take(
+        &mut self,
+        page: Page,
+        progress: &mut OutProgress,
+        only: Option<Only>,
+    ) -> Result<()> {
+        progress.moments_from.extend(page.moment_from.clone());
+        progress.profiles = page.who == Who::Unattached;
+        progress.after = page.people.last_id().unwrap_or_default().to_owned();
+        self.pending += page.bytes();
+        let people = aside(move || people_of(page, only.as_ref())).await??;
+        self.people.extend(people);
+        Ok(())
+    }
+
     /// Writes the people who wait as parts, and stores them together with the checkpoint.
     async fn flush(
         &mut self,
@@ -264,11 +266,8 @@ impl Writing {
         // Parts of a bundle are compressed and sealed already; the frame costs a few bytes.
         let packed = aside(move || zstd::encode_all(bytes.as_slice(), 1)).await?;
         let packed = packed.map_err(Error::internal)?;
-        run.step(users, move |t| {
-            // An earlier try may have been committed, and its answer lost.
-            if t.find_job_part(id, JobFile::Out, number)?.is_none() {
-                t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
-            }
+        run.step(move |t| {
+            t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
             let mut step = Step {
                 bytes: length,
                 progress: Some(text.clone()),

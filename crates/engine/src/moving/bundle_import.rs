@@ -1,6 +1,6 @@
 //! Importing a bundle, as a job: it is stored, checked as a whole, and applied (docs/formats/bundle.md).
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking, time::timeout};
@@ -15,11 +15,12 @@ use zeroize::Zeroizing;
 
 use super::{
     OnConflict,
-    batch::{Codec, bundled},
+    batch::bundled,
     bundle_people::{BundleIds, Ids},
     directory_export::check_secret,
     feed::{Body, Ended, Manner, after, write_all},
     import_job::{ImportOptions, other_job},
+    large::gave_up,
     upload::Received,
 };
 use crate::{
@@ -27,9 +28,6 @@ use crate::{
     access::Manager,
     job::{Run, Step},
 };
-
-/// How often a job gives a sign of life while a bundle is checked.
-const BEAT: Duration = Duration::from_secs(4);
 
 /// Where the import of a bundle stands.
 #[derive(Serialize, Deserialize, Default)]
@@ -79,7 +77,11 @@ impl Engine {
         body: Body,
     ) -> Result<Job> {
         check_secret(&import.secret)?;
-        let mut job = self.new_job(manager, JobKind::BundleImport, JobFeed::Request);
+        let feed = match import.job {
+            Some(_) => JobFeed::Request,
+            None => JobFeed::Upload,
+        };
+        let mut job = self.new_job(manager, JobKind::BundleImport, feed);
         job.id = import.job.unwrap_or(job.id);
         let options = import.options();
         job.options = options.text()?;
@@ -108,9 +110,9 @@ impl Engine {
         }
         match self.receive(&mut run, import.offset, body).await {
             Ok(None) => self.begin_import(&mut run, &import.secret).await?,
-            Ok(Some(Ended::Paused(Some(why)))) if import.job.is_none() => {
+            Ok(Some(ended)) if import.job.is_none() => {
                 self.remove_job(tenant, id).await?;
-                return Err(Error::invalid(why));
+                return Err(gave_up(ended));
             }
             Ok(Some(ended)) => self.end_upload(&run, ended).await?,
             Err(error) => self.end_upload(&run, Ended::Error(error)).await?,
@@ -120,11 +122,12 @@ impl Engine {
 
     /// The file is whole: workers may have it.
     async fn begin_import(&self, run: &mut Run, secret: &str) -> Result<()> {
-        if Received::of(&run.job)?.uploaded == 0 {
+        let received: Received = serde_json::from_str(run.progress()).map_err(Error::internal)?;
+        if received.uploaded == 0 {
             self.remove_job(run.tenant, run.job.id).await?;
             return Err(Invalid::new("", "the body is empty, not a bundle").into());
         }
-        if self.hand_over(run, secret).await? {
+        if self.hand_over(run, &run.job.options, secret).await? {
             return Ok(());
         }
         // Somebody asked something of it at this moment, or has it now.
@@ -132,11 +135,13 @@ impl Engine {
         self.end_upload(run, asked).await
     }
 
-    async fn hand_over(&self, run: &Run, secret: &str) -> Result<bool> {
+    /// Gives a job whose file is whole to the workers, with how it was asked for. False when somebody asked something of it meanwhile.
+    pub(super) async fn hand_over(&self, run: &Run, options: &str, secret: &str) -> Result<bool> {
         let (lease, sealed) = (run.lease(), self.seal_job_secret(run.job.id, secret));
+        let options = options.to_owned();
         self.store()
             .write(run.tenant, move |t| {
-                Ok::<_, Error>(t.hand_over_job(lease, Some(&sealed))?)
+                Ok::<_, Error>(t.hand_over_job(lease, &options, Some(&sealed))?)
             })
             .await
     }
@@ -194,7 +199,7 @@ impl Engine {
         .map_err(Error::internal)?;
         let total = manifest.counts.people;
         let next = run
-            .step(0, move |_| {
+            .step(move |_| {
                 Ok(Step {
                     total: Some(total),
                     progress: Some(kept.clone()),
@@ -218,6 +223,7 @@ impl Engine {
         let ids = Arc::new(Ids::new(self.clone(), run.job.id, which));
         let (batches, taken) = mpsc::channel(2);
         let (engine, tenant, done) = (self.clone(), run.tenant, run.done);
+        let batch = self.pace().batch.max(1);
         let file = PartsReader::new(self, run);
         let reading = spawn_blocking(move || -> Result<(), BundleError> {
             let mut reader = BundleReader::open_with_key(file, key)?;
@@ -228,7 +234,7 @@ impl Engine {
                 number += part.people().len() as u64;
                 let people = part.people().get(skipped..).unwrap_or_default();
                 let mut first = number - people.len() as u64;
-                for chunk in people.chunks(Codec::MOST) {
+                for chunk in people.chunks(batch) {
                     let batch = bundled(&engine, tenant, &ids, first, chunk);
                     first += chunk.len() as u64;
                     let batch = runtime.spawn(async move { batch });
@@ -253,7 +259,7 @@ async fn waiting<T>(
     work: &mut tokio::task::JoinHandle<T>,
 ) -> Result<Result<T, Ended>> {
     loop {
-        match timeout(BEAT, &mut *work).await {
+        match timeout(run.engine.pace().beat, &mut *work).await {
             Ok(done) => return done.map(Ok).map_err(Error::internal),
             Err(_) => {
                 if let Some(ended) = after(run.beat().await) {

@@ -3,31 +3,25 @@
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use vestibule_bundle::{Counts, Person};
 use vestibule_crypto::content_digest::ContentDigest;
-use vestibule_model::id::TenantId;
 
 use super::{
     aside,
     bundle_export::people_of,
     feed::Broken,
-    scan::{Page, Who},
+    scan::{EVERYBODY, Page},
 };
 use crate::{Engine, Error, Result, access::Manager};
 
 /// What was looked at so far.
 struct Sum {
-    engine: Engine,
-    tenant: TenantId,
     pages: mpsc::Receiver<Result<Page>>,
-    /// Whether directory users are through.
-    profiles: bool,
     counts: Counts,
     digest: ContentDigest,
     moments: u64,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Engine {
@@ -40,17 +34,13 @@ impl Engine {
         &self,
         manager: &Manager,
     ) -> Result<impl Stream<Item = Result<Bytes, Broken>> + Send + use<>> {
-        let tenant = manager.tenant();
+        let (tenant, place) = (manager.tenant(), self.export_place()?);
         let sum = Sum {
-            pages: self.scan(tenant, Who::Bundled, String::new()),
-            engine: self.clone(),
-            tenant,
-            profiles: false,
+            pages: self.scan(tenant, EVERYBODY, String::new(), Some(place)),
             counts: Counts::default(),
             digest: ContentDigest::EMPTY,
             moments: 1,
             ended: false,
-            _permit: self.export_permit()?,
         };
         Ok(stream::unfold(sum, |mut sum| async {
             if sum.ended {
@@ -69,24 +59,16 @@ impl Engine {
 impl Sum {
     /// The line of the next page, or the summary.
     async fn next(&mut self) -> Result<Bytes> {
-        let line = loop {
-            match self.pages.recv().await.transpose()? {
-                Some(page) => {
-                    self.add(page).await?;
-                    break json!({ "people": self.counts.people });
-                }
-                None if !self.profiles => {
-                    self.profiles = true;
-                    self.pages = self
-                        .engine
-                        .scan(self.tenant, Who::Unattached, String::new());
-                }
-                None => {
-                    self.ended = true;
-                    break json!({ "summary": {
-                        "counts": self.counts, "digest": self.digest, "moments": self.moments,
-                    }});
-                }
+        let line = match self.pages.recv().await.transpose()? {
+            Some(page) => {
+                self.add(page).await?;
+                json!({ "people": self.counts.people })
+            }
+            None => {
+                self.ended = true;
+                json!({ "summary": {
+                    "counts": self.counts, "digest": self.digest, "moments": self.moments,
+                }})
             }
         };
         Ok(Bytes::from(format!("{line}\n")))

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 use vestibule_model::{
-    directory::DirectoryUser,
+    directory::{DirectoryUser, UserCard},
     id::{DirectoryUserId, ProfileId, RoleId, TenantId},
     object::RawObject,
     profile::{CLOUD_DIRECTORY, Identity, Profile, ProfileKind},
@@ -31,6 +31,13 @@ pub(super) struct Placed {
     user: DirectoryUserId,
     profile: Option<ProfileId>,
     rows: PersonRows,
+}
+
+impl Placed {
+    /// The id it gets if it is added.
+    pub(super) fn id(&self) -> String {
+        self.user.to_string()
+    }
 }
 
 impl Engine {
@@ -122,10 +129,33 @@ pub(super) fn apply(
         t.touch(now)?;
     }
     t.lock_people()?;
-    let mut plan = Plan::load(t, records)?;
     let mut report = ImportReport::default();
+    let mut left = records;
+    while !left.is_empty() {
+        let done = apply_some(t, left, policy, now, &mut report)?;
+        left = left.get(done..).unwrap_or_default();
+    }
+    Ok(report)
+}
+
+/// Applies the first records, up to one of a user whom an earlier one changed: what belongs to whom has to be looked up anew then. How
+/// many they were.
+fn apply_some(
+    t: &mut Tenant<'_, '_>,
+    records: &[Placed],
+    policy: OnConflict,
+    now: Timestamp,
+    report: &mut ImportReport,
+) -> Result<usize> {
+    let mut plan = Plan::load(t, records)?;
+    let mut done = 0;
     for placed in records {
         let record = &placed.record;
+        let owners = plan.owners(record);
+        if owners.iter().any(|owner| plan.overwritten.contains(owner)) {
+            break;
+        }
+        done += 1;
         let roles = match plan.roles.ids(&record.roles) {
             Ok(roles) => roles,
             Err(refusal) => {
@@ -133,7 +163,6 @@ pub(super) fn apply(
                 continue;
             }
         };
-        let owners = plan.owners(record);
         match (owners.as_slice(), policy) {
             ([], _) => {
                 if plan.ids_are_taken(placed) {
@@ -149,12 +178,12 @@ pub(super) fn apply(
                 report.passed.push(passed(placed, owners, Outcome::Skipped));
                 continue;
             }
-            ([owner], OnConflict::Update) if plan.overwritten.insert(*owner) => {
-                overwrite(t, *owner, placed, &roles, now)?;
+            ([owner], OnConflict::Update) => {
+                plan.overwritten.insert(*owner);
+                let freed = overwrite(t, *owner, placed, &roles, now)?;
                 report.updated += 1;
-                report
-                    .passed
-                    .push(passed(placed, &[*owner], Outcome::Updated));
+                let passed = passed(placed, &[*owner], Outcome::Updated);
+                report.passed.push(Passed { freed, ..passed });
             }
             (owners, policy) => {
                 let mut failure = refused(placed, in_the_way(policy));
@@ -170,7 +199,7 @@ pub(super) fn apply(
         }
     }
     t.insert_people(&plan.added)?;
-    Ok(report)
+    Ok(done)
 }
 
 /// What a chunk adds, and what it was decided on.
@@ -260,19 +289,22 @@ fn others(placed: &Placed) -> &[Identity] {
         .map_or(&[], |profile| profile.others.as_slice())
 }
 
-/// Makes a user what the record says, password included; the id stays, the tokens end.
+/// Makes a user what the record says, password included; the id stays, the tokens end. Answers which of its keys are free then.
 fn overwrite(
     t: &mut Tenant<'_, '_>,
     owner: DirectoryUserId,
     placed: &Placed,
     roles: &[RoleId],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let record = &placed.record;
     let Some(stored) = t.find_directory_user(owner)? else {
         return Err(Error::conflict("conflict", "The user vanished."));
     };
     let mut user = stored.user;
+    let mut freed = keys(&user.card);
+    let kept = keys(&record.card);
+    freed.retain(|key| !kept.contains(key));
     user.card = record.card.clone();
     user.status = record.status;
     user.active = record.active;
@@ -288,7 +320,7 @@ fn overwrite(
         None => {
             // The profile's own id if the record brought one: nobody has it, or this fails as a conflict.
             let Some(id) = placed.profile else {
-                return Ok(());
+                return Ok(freed);
             };
             let (profile, identities) = first_profile(t.id(), &user, record, (id, now));
             t.insert_profile(&profile)?;
@@ -299,7 +331,14 @@ fn overwrite(
         }
     };
     t.update_user_roles(profile, roles)?;
-    Ok(())
+    Ok(freed)
+}
+
+/// What nobody else can have: the address and the name.
+pub(super) fn keys(card: &UserCard) -> Vec<String> {
+    let mut keys = vec![format!("e{}", card.email().key())];
+    keys.extend(card.user_name_key().map(|name| format!("n{name}")));
+    keys
 }
 
 /// The profile that comes with an imported user.
@@ -342,13 +381,18 @@ fn in_the_way(policy: OnConflict) -> Refusal {
     if policy == OnConflict::Update {
         return Refusal::new(
             "ambiguous",
-            "The e-mail address and the user name belong to different users here, or another record of this file is the same user.",
+            "The e-mail address and the user name belong to different users here.",
         );
     }
     Refusal::new(
         "uniqueness",
         "A user with this e-mail address or user name exists already.",
     )
+}
+
+/// What is said of a user who exists, and of one who would be several.
+pub(super) fn refusals() -> (Refusal, Refusal) {
+    (in_the_way(OnConflict::Fail), in_the_way(OnConflict::Update))
 }
 
 fn id_taken() -> Refusal {
@@ -371,6 +415,7 @@ fn passed(placed: &Placed, owners: &[DirectoryUserId], outcome: Outcome) -> Pass
         index: placed.index,
         name,
         outcome,
+        freed: Vec::new(),
     }
 }
 

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    task::JoinHandle,
-};
+use tokio::{sync::mpsc, task::JoinHandle};
 use vestibule_crypto::{content_digest::ContentDigest, envelope::ExportKey};
 use vestibule_model::{Invalid, id::TenantId};
 use vestibule_store::profile::LeftOut;
@@ -19,6 +16,7 @@ use super::{
     feed::Broken,
     import_job::Streamed,
     lost::Lost,
+    places::Place,
     predicate::{Partition, Predicate},
     render::{Seal, digest_directory, digest_federated, directory_record, federated_record},
     scan::{Page, People, Who},
@@ -27,8 +25,6 @@ use crate::{Engine, Error, Result, access::Manager};
 
 /// Pages that are rendered at a time.
 const AHEAD: usize = 2;
-/// Most exports of one node at a time.
-pub(crate) const MOST_EXPORTS: usize = 4;
 
 /// An export by stream.
 pub struct StreamExport {
@@ -154,6 +150,15 @@ pub(super) struct Shape {
     pub summary: Summary,
 }
 
+/// How far an export may go.
+#[derive(Default)]
+pub(super) struct Bounds {
+    /// At most so many people are looked at.
+    pub limit: Option<u64>,
+    /// Its place among those of the node; a job needs none.
+    pub place: Option<Place>,
+}
+
 impl Engine {
     /// Users as NDJSON, behind the id `after` and in the order of ids, all as of one moment unless it takes very long.
     ///
@@ -164,7 +169,7 @@ impl Engine {
         manager: &Manager,
         export: StreamExport,
     ) -> Result<impl Stream<Item = Result<Bytes, Broken>> + Send + use<>> {
-        let permit = self.export_permit()?;
+        let place = Some(self.export_place()?);
         let tenant = manager.tenant();
         let (who, key) = match export.what {
             Streamed::Directory(secret) => {
@@ -184,15 +189,19 @@ impl Engine {
         let engine = self.clone();
         let left = (export.summary == Summary::With)
             .then(|| tokio::spawn(async move { engine.left_out(tenant, who).await }));
-        let rendered = self.rendered(tenant, who, export.after, shape, export.limit);
-        Ok(stream_of(rendered, left, permit))
+        let bounds = Bounds {
+            limit: export.limit,
+            place,
+        };
+        let rendered = self.rendered(tenant, who, export.after, shape, bounds);
+        Ok(stream_of(rendered, left))
     }
 
     /// A place among the exports of this node.
-    pub(super) fn export_permit(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(self.exports())
-            .try_acquire_owned()
-            .map_err(|_| Error::busy("Too many exports are under way here. Try again in a moment."))
+    pub(super) fn export_place(&self) -> Result<Place> {
+        self.exports().take().ok_or_else(|| {
+            Error::busy("Too many exports are under way here. Try again in a moment.")
+        })
     }
 
     /// The key that an instance's exports under one secret are sealed with. Takes tens of milliseconds.
@@ -207,13 +216,13 @@ impl Engine {
         who: Who,
         after: String,
         shape: Shape,
-        limit: Option<u64>,
+        bounds: Bounds,
     ) -> mpsc::Receiver<JoinHandle<Result<Rendered>>> {
         let (handles, taken) = mpsc::channel(AHEAD);
         let engine = self.clone();
         tokio::spawn(async move {
-            let mut pages = engine.scan(tenant, who, after);
-            let mut left = limit.unwrap_or(u64::MAX);
+            let mut pages = engine.scan(tenant, who.alone(), after, bounds.place);
+            let mut left = bounds.limit.unwrap_or(u64::MAX);
             while let Some(page) = pages.recv().await {
                 let Ok(place) = handles.reserve().await else {
                     return;
@@ -306,21 +315,18 @@ fn cut(mut page: Page, left: &mut u64) -> Page {
 fn stream_of(
     rendered: mpsc::Receiver<JoinHandle<Result<Rendered>>>,
     left: Option<JoinHandle<Result<LeftOut>>>,
-    permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
     struct At {
         rendered: mpsc::Receiver<JoinHandle<Result<Rendered>>>,
         left: Option<JoinHandle<Result<LeftOut>>>,
         tally: Tally,
         ended: bool,
-        _permit: OwnedSemaphorePermit,
     }
     let at = At {
         rendered,
         left,
         tally: Tally::default(),
         ended: false,
-        _permit: permit,
     };
     stream::unfold(at, |mut at| async {
         if at.ended {

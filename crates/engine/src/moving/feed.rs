@@ -1,7 +1,7 @@
 //! Imports of any size: a stream of bytes is divided into records, read and checked on several threads, and applied batch by batch,
 //! each in one transaction with the checkpoint of its job.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -14,18 +14,15 @@ use vestibule_wire::records::{Limits, RecordSplitter, SplitError};
 
 use super::{
     OnConflict,
-    batch::{Batch, Codec, RawBatch, Seen, step},
+    batch::{Batch, Codec, RawBatch, step},
     export_stream::Tally,
+    seen::Seen,
 };
 use crate::{
     Error, Kind, Result,
     job::{Next, Run},
 };
 
-/// How long a sender may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How often a job that waits for its sender gives a sign of life.
-const BEAT: Duration = Duration::from_secs(4);
 /// How many times over an import grows before the database plans for its size again.
 const GROWTH: u64 = 8;
 /// Batches that are being read at a time, beside the one that is written.
@@ -38,6 +35,17 @@ pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Broken(pub String);
+
+/// The bytes of an import with what ended them before their end.
+pub(super) type Feed = Pin<Box<dyn Stream<Item = Result<Bytes, Stop>> + Send>>;
+
+/// Why bytes ended before their end.
+pub(super) enum Stop {
+    /// Whoever sends them is gone.
+    Sender(String),
+    /// They are stored, and could not be read.
+    Service(Error),
+}
 
 /// How an import is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,14 +74,14 @@ pub(super) enum Ended {
 /// What the reading side has to say at its end.
 enum Read {
     Whole,
-    Broken(String),
+    Stopped(Stop),
     Malformed(SplitError),
     /// The writing side wants no more.
     Unwanted,
 }
 
 /// Goes on with an import from where it stands.
-pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Body) -> Ended {
+pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Feed) -> Ended {
     let next_at = match run.engine.behind_everybody(run.tenant).await {
         Ok(at) => at,
         Err(error) => return Ended::Error(error),
@@ -104,7 +112,8 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Bo
     match read {
         Read::Whole => written,
         Read::Unwanted => Ended::Error(Error::internal("an import lost its reader")),
-        Read::Broken(why) => Ended::Paused(Some(why)),
+        Read::Stopped(Stop::Sender(why)) => Ended::Paused(Some(why)),
+        Read::Stopped(Stop::Service(error)) => Ended::Error(error),
         Read::Malformed(error) => Ended::Failed(malformed(&error)),
     }
 }
@@ -120,7 +129,8 @@ struct Reader {
     next_at: Timestamp,
 }
 
-async fn read(mut reader: Reader, mut body: Body) -> Read {
+async fn read(mut reader: Reader, mut body: Feed) -> Read {
+    let pace = *reader.engine.pace();
     let mut splitter = RecordSplitter::new(Limits::default());
     let mut full: Vec<RawBatch> = Vec::new();
     let mut open = RawBatch::starting_at(reader.done.max(reader.from));
@@ -131,7 +141,7 @@ async fn read(mut reader: Reader, mut body: Body) -> Read {
             return;
         }
         open.push(record);
-        if open.is_full() {
+        if open.is_full(&pace) {
             full.push(std::mem::replace(
                 &mut open,
                 RawBatch::starting_at(number + 1),
@@ -139,15 +149,14 @@ async fn read(mut reader: Reader, mut body: Body) -> Read {
         }
     };
     let end = loop {
-        let part = match timeout(SILENCE, body.next()).await {
-            Ok(Some(Ok(part))) => part,
-            Ok(Some(Err(Broken(why)))) => break Read::Broken(why),
-            Ok(None) => {
+        let part = match body.next().await {
+            Some(Ok(part)) => part,
+            Some(Err(stop)) => break Read::Stopped(stop),
+            None => {
                 let last =
                     splitter.finish(&mut |record| collect(&mut full, record.index, record.bytes));
                 break last.map_or_else(Read::Malformed, |()| Read::Whole);
             }
-            Err(_) => break Read::Broken(String::from("The sender was silent for a minute.")),
         };
         let pushed = splitter.push(&part, &mut |record| {
             collect(&mut full, record.index, record.bytes);
@@ -197,7 +206,7 @@ pub(super) async fn write_all(
     let resumed = run.done > 0;
     let mut expected = run.done;
     loop {
-        let batch = match timeout(BEAT, waiting.recv()).await {
+        let batch = match timeout(run.engine.pace().beat, waiting.recv()).await {
             Err(_) => match after(run.beat().await) {
                 None => continue,
                 Some(ended) => return ended,
@@ -248,7 +257,7 @@ async fn write_batch(
     let (applied, known) = (Arc::clone(&batch), Arc::clone(seen));
     let now = run.engine.now();
     let next = run
-        .step(batch.count as u64, move |t| {
+        .step(move |t| {
             let mut report = if manner.dry_run {
                 applied.rehearse(t, manner.policy, now, &known)?
             } else {
@@ -259,7 +268,7 @@ async fn write_batch(
         })
         .await?;
     if manner.dry_run {
-        seen.remember(&batch);
+        seen.remember();
     } else if manner.policy == OnConflict::Update {
         run.engine.tenants().forget(run.tenant);
     }
@@ -287,7 +296,7 @@ fn wrong_secret() -> JobError {
     }
 }
 
-fn malformed(error: &SplitError) -> JobError {
+pub(super) fn malformed(error: &SplitError) -> JobError {
     let (code, record) = match error {
         SplitError::TooLong { record } => ("record_too_long", *record),
         SplitError::TooMuchSpace { record } => ("too_much_space", *record),

@@ -1,6 +1,9 @@
 //! Imports as jobs: by stream, where the request feeds them, and from a file that was stored with the job.
 
-use futures_util::{StreamExt, stream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use vestibule_model::{
     id::{JobId, TenantId},
@@ -13,13 +16,14 @@ use super::{
     OnConflict, WithoutPassword,
     batch::Codec,
     directory_export::check_secret,
-    feed::{Body, Broken, Ended, Manner, import},
+    feed::{Body, Broken, Ended, Manner, Stop, import},
     large::file_kept_until,
+    upload::attended,
 };
 use crate::{
     Engine, Error, Kind, Result,
     access::Manager,
-    job::{LEASE_SECONDS, Run, is_lost},
+    job::{Run, is_lost},
 };
 
 /// What is imported by stream.
@@ -154,6 +158,7 @@ impl Engine {
             dry_run: request.dry_run,
             from: request.from,
         };
+        let body = attended(body, self.pace().silence);
         let ended = import(&mut run, codec, manner, body).await;
         self.settle(&run, ended).await?;
         let job = self.get_job(manager, id).await?;
@@ -205,10 +210,11 @@ impl Engine {
     /// Takes a job for this node.
     pub(super) async fn take(&self, tenant: TenantId, id: JobId) -> Result<Run> {
         let (node, now) = (self.node().to_owned(), self.now());
+        let lease = now.plus_seconds(self.pace().lease_seconds());
         let taken = self
             .store()
             .write(tenant, move |t| {
-                Ok::<_, Error>(t.take_job(id, &node, now, now.plus_seconds(LEASE_SECONDS))?)
+                Ok::<_, Error>(t.take_job(id, &node, now, lease)?)
             })
             .await?;
         let job = taken
@@ -235,8 +241,9 @@ impl Engine {
             dry_run: options.dry_run,
             from: 0,
         };
-        let body = self.job_file(run.tenant, run.job.id, JobFile::In);
-        import(run, codec, manner, body).await
+        let parts = self.parts_of(run.tenant, run.job.id, JobFile::In);
+        let parts = parts.map(|part| part.map_err(Stop::Service));
+        import(run, codec, manner, parts.boxed()).await
     }
 
     async fn codec_of(&self, run: &Run, options: &ImportOptions) -> Result<Codec> {
@@ -250,20 +257,31 @@ impl Engine {
         }
     }
 
-    /// A file of a job, decompressed.
+    /// A file of a job, decompressed, for whoever takes it away.
     pub(super) fn job_file(&self, tenant: TenantId, id: JobId, file: JobFile) -> Body {
+        let parts = self.parts_of(tenant, id, file);
+        let parts = parts.map(|part| part.map_err(|error| Broken(error.to_string())));
+        parts.boxed()
+    }
+
+    fn parts_of(
+        &self,
+        tenant: TenantId,
+        id: JobId,
+        file: JobFile,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
         let engine = self.clone();
-        let parts = stream::unfold(0_u64, move |number| {
+        stream::unfold(Some(0_u64), move |number| {
             let engine = engine.clone();
             async move {
+                let number = number?;
                 match engine.job_part(tenant, id, file, number).await {
-                    Ok(Some(part)) => Some((Ok(part.into()), number + 1)),
+                    Ok(Some(part)) => Some((Ok(part.into()), Some(number + 1))),
                     Ok(None) => None,
-                    Err(error) => Some((Err(Broken(error.to_string())), u64::MAX)),
+                    Err(error) => Some((Err(error), None)),
                 }
             }
-        });
-        parts.boxed()
+        })
     }
 
     /// A part of a job's file, decompressed. Waits for a database that is away for a while.
@@ -274,10 +292,8 @@ impl Engine {
         file: JobFile,
         number: u64,
     ) -> Result<Option<Vec<u8>>> {
-        if number == u64::MAX {
-            return Ok(None);
-        }
-        let mut tries = 0;
+        let pace = self.pace();
+        let (mut pause, mut waited) = (pace.retry, Duration::ZERO);
         let part = loop {
             let found = self
                 .store()
@@ -285,10 +301,13 @@ impl Engine {
                     Ok::<_, Error>(t.find_job_part(id, file, number)?)
                 })
                 .await;
-            tries += 1;
             match found {
-                Err(error) if matches!(error.kind, Kind::Unavailable(_)) && tries < 60 => {
-                    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+                Err(error)
+                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                {
+                    tokio::time::sleep(pause).await;
+                    waited += pause;
+                    pause = pace.longer(pause);
                 }
                 found => break found?,
             }
@@ -348,7 +367,7 @@ pub(super) fn other_job() -> Error {
 }
 
 /// What the sender of a stream is told of which nothing was imported.
-fn refusal(error: &JobError) -> Error {
+pub(super) fn refusal(error: &JobError) -> Error {
     let code = match error.code.as_str() {
         "wrong_secret" => "wrong_secret",
         "record_too_long" => "record_too_long",

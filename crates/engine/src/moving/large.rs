@@ -1,7 +1,7 @@
 //! App ID's large calls: `cloud_directory/export/all` and `import/all`, and the files of jobs.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use vestibule_model::{
     Invalid,
@@ -16,20 +16,19 @@ use zeroize::Zeroizing;
 use super::{
     Summary, aside,
     directory_export::check_secret,
-    export_stream::{Only, Shape, Tally},
+    export_stream::{Bounds, Only, Shape, Tally},
     feed::{Broken, Ended, after},
-    import_job::ImportOptions,
+    import_job::{ImportOptions, refusal},
     lost::Lost,
     scan::Who,
+    upload::{Heard, Receiver},
 };
 use crate::{
     Engine, Error, Result,
     access::Manager,
-    job::{Run, Step},
+    job::{Run, Step, is_lost},
 };
 
-/// Bytes of a part of a file before compression.
-pub(super) const PART: usize = 1 << 20;
 /// Days that a file is kept, unless told.
 const USUAL_DAYS: i64 = 7;
 /// Most days.
@@ -135,27 +134,30 @@ impl Engine {
 
     /// Stores a file of directory users as it comes, compressed and in parts, and starts the job that imports it. An upload that breaks off
     /// leaves nothing.
+    ///
+    /// # Errors
+    /// `RECORD_TOO_LONG` and `TOO_MUCH_SPACE` (413) as soon as they are seen.
     pub async fn import_all(
         &self,
         manager: &Manager,
         upload: impl Stream<Item = Result<Upload, Broken>> + Send + Unpin,
     ) -> Result<Job> {
-        let job = self.new_job(manager, JobKind::DirectoryImport, JobFeed::Parts);
-        let id = job.id;
+        let job = self.new_job(manager, JobKind::DirectoryImport, JobFeed::Upload);
+        let (tenant, id) = (manager.tenant(), job.id);
         self.add_job(manager, job, None).await?;
-        match self.store_upload(manager, id, upload).await {
-            Ok((options, secret)) => {
-                let sealed = self.seal_job_secret(id, &secret);
-                let options = options.text()?;
-                self.store()
-                    .write(manager.tenant(), move |t| {
-                        Ok::<_, Error>(t.begin_job(id, &options, Some(&sealed))?)
-                    })
-                    .await?;
+        let mut run = self.take(tenant, id).await?;
+        match self.store_upload(&mut run, upload).await {
+            Ok((options, secret)) if self.hand_over(&run, &options.text()?, &secret).await? => {
                 self.get_job(manager, id).await
             }
+            Ok(_) => {
+                self.remove_job(tenant, id).await?;
+                Err(asked_to_stop())
+            }
+            // It was removed from the ledger while it came in.
+            Err(error) if is_lost(&error) => Err(asked_to_stop()),
             Err(error) => {
-                self.remove_job(manager.tenant(), id).await?;
+                self.remove_job(tenant, id).await?;
                 Err(error)
             }
         }
@@ -163,8 +165,7 @@ impl Engine {
 
     async fn store_upload(
         &self,
-        manager: &Manager,
-        id: JobId,
+        run: &mut Run,
         mut upload: impl Stream<Item = Result<Upload, Broken>> + Send + Unpin,
     ) -> Result<(ImportOptions, Zeroizing<String>)> {
         let mut options = ImportOptions {
@@ -172,18 +173,27 @@ impl Engine {
             ..ImportOptions::default()
         };
         let mut secret = None;
-        let mut file = FileWriter::new(self.clone(), manager.tenant(), id);
-        while let Some(piece) = upload.next().await {
-            match piece.map_err(broke_off)? {
-                Upload::Secret(given) => {
+        let mut file = Receiver::new(run)?.of_records();
+        loop {
+            match file.next(&mut upload).await {
+                Heard::Piece(Upload::Secret(given)) => {
                     check_secret(&given)?;
                     secret = Some(given);
                 }
-                Upload::Mail(mail) => options.mail = checked_mail(Some(mail))?,
-                Upload::File(bytes) => file.push(&bytes).await?,
+                Heard::Piece(Upload::Mail(mail)) => options.mail = checked_mail(Some(mail))?,
+                Heard::Piece(Upload::File(bytes)) => {
+                    if let Some(ended) = file.push(&bytes).await {
+                        return Err(gave_up(ended));
+                    }
+                }
+                Heard::Nothing => break,
+                Heard::Ended(ended) => return Err(gave_up(ended)),
             }
         }
-        if file.finish().await? == 0 {
+        if let Some(ended) = file.flush().await {
+            return Err(gave_up(ended));
+        }
+        if file.uploaded() == 0 {
             return Err(Invalid::new("file", "is required and not empty").into());
         }
         let secret = secret.ok_or_else(|| Invalid::new("encryptionSecret", "is required"))?;
@@ -226,7 +236,13 @@ impl Engine {
             only,
             summary: Summary::With,
         };
-        let mut pages = self.rendered(tenant, Who::Directory, progress.after.clone(), shape, None);
+        let mut pages = self.rendered(
+            tenant,
+            Who::Directory,
+            progress.after.clone(),
+            shape,
+            Bounds::default(),
+        );
         let mut buffer = Vec::new();
         let mut users = 0;
         loop {
@@ -240,7 +256,7 @@ impl Engine {
                 tally.add(page.tally);
                 buffer.extend_from_slice(&page.text);
             }
-            if buffer.len() < PART && !ended {
+            if buffer.len() < self.pace().part && !ended {
                 continue;
             }
             let text = part_of_array(&std::mem::take(&mut buffer), progress.part, ended);
@@ -322,61 +338,6 @@ impl Progress {
     }
 }
 
-/// Stores the file of a job that has not begun.
-pub(super) struct FileWriter {
-    engine: Engine,
-    tenant: TenantId,
-    job: JobId,
-    buffer: Vec<u8>,
-    number: u64,
-    bytes: u64,
-}
-
-impl FileWriter {
-    pub(super) fn new(engine: Engine, tenant: TenantId, job: JobId) -> Self {
-        Self {
-            engine,
-            tenant,
-            job,
-            buffer: Vec::with_capacity(PART),
-            number: 0,
-            bytes: 0,
-        }
-    }
-
-    pub(super) async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.bytes += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Answers how many bytes the file has.
-    pub(super) async fn finish(mut self) -> Result<u64> {
-        if !self.buffer.is_empty() {
-            self.flush().await?;
-        }
-        Ok(self.bytes)
-    }
-
-    async fn flush(&mut self) -> Result<()> {
-        let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(PART));
-        let packed = aside(move || zstd::encode_all(full.as_slice(), 1)).await?;
-        let packed = packed.map_err(Error::internal)?;
-        let (job, number) = (self.job, self.number);
-        self.engine
-            .store()
-            .write(self.tenant, move |t| {
-                Ok::<_, Error>(t.insert_job_part(job, JobFile::In, number, packed)?)
-            })
-            .await?;
-        self.number += 1;
-        Ok(())
-    }
-}
-
 /// Stores a part together with its checkpoint.
 async fn write_part(
     run: &mut Run,
@@ -391,11 +352,8 @@ async fn write_part(
     let packed = packed.map_err(Error::internal)?;
     let progress = serde_json::to_string(progress).map_err(Error::internal)?;
     let id = run.job.id;
-    run.step(users, move |t| {
-        // An earlier try may have been committed, and its answer lost.
-        if t.find_job_part(id, JobFile::Out, number)?.is_none() {
-            t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
-        }
+    run.step(move |t| {
+        t.insert_job_part(id, JobFile::Out, number, packed.clone())?;
         let mut step = Step {
             bytes,
             total,
@@ -424,8 +382,24 @@ fn part_of_array(records: &[u8], part: u64, last: bool) -> Vec<u8> {
     text
 }
 
-fn broke_off(Broken(why): Broken) -> Error {
-    Error::invalid(why)
+/// Why an upload that leaves nothing did not come to its end.
+pub(super) fn gave_up(ended: Ended) -> Error {
+    match ended {
+        Ended::Paused(Some(why)) => Error::invalid(why),
+        Ended::Failed(error) => refusal(&error),
+        Ended::Error(error) => error,
+        Ended::LetGo => Error::busy("The service is stopping. Send the file again in a moment."),
+        Ended::Paused(None) | Ended::Cancelled | Ended::Done(_) | Ended::Exported(_) => {
+            asked_to_stop()
+        }
+    }
+}
+
+fn asked_to_stop() -> Error {
+    Error::conflict(
+        "invalid_state",
+        "Somebody stopped this job while its file came in.",
+    )
 }
 
 pub(super) fn checked_mail(mail: Option<String>) -> Result<Option<String>> {

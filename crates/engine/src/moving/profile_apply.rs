@@ -28,6 +28,13 @@ pub(super) struct Placed {
     rows: PersonRows,
 }
 
+impl Placed {
+    /// The id it gets if it is added and nobody has it.
+    pub(super) fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
 impl Engine {
     /// Makes the rows of records, so that the transaction only has to decide and to write. Exports are ordered by the time a profile was
     /// made, so each gets a moment of its own from `at` on.
@@ -87,11 +94,34 @@ pub(super) fn apply(
     now: Timestamp,
 ) -> Result<ImportReport> {
     t.lock_people()?;
+    let mut report = ImportReport::default();
+    let mut left = records;
+    while !left.is_empty() {
+        let done = apply_some(t, left, policy, now, &mut report)?;
+        left = left.get(done..).unwrap_or_default();
+    }
+    Ok(report)
+}
+
+/// Applies the first records, up to one of a profile that an earlier one changed: what belongs to whom has to be looked up anew then. How
+/// many they were.
+fn apply_some(
+    t: &mut Tenant<'_, '_>,
+    records: &[Placed],
+    policy: OnConflict,
+    now: Timestamp,
+    report: &mut ImportReport,
+) -> Result<usize> {
     let mut plan = Plan::load(t, records)?;
     let mut renewed: Vec<(PersonRows, Vec<RoleId>)> = Vec::new();
-    let mut report = ImportReport::default();
+    let mut done = 0;
     for placed in records {
         let record = &placed.record;
+        let owners = plan.owners(record);
+        if owners.iter().any(|owner| plan.overwritten.contains(owner)) {
+            break;
+        }
+        done += 1;
         let roles = match plan.roles.ids(&record.roles) {
             Ok(roles) => roles,
             Err(refusal) => {
@@ -99,7 +129,6 @@ pub(super) fn apply(
                 continue;
             }
         };
-        let owners = plan.owners(record);
         match (owners.as_slice(), policy) {
             ([], _) if plan.taken.insert(placed.id.to_string()) => {
                 plan.added.push((&placed.rows, roles));
@@ -119,7 +148,8 @@ pub(super) fn apply(
                 report.skipped += 1;
                 report.passed.push(passed(placed, owners, Outcome::Skipped));
             }
-            ([owner], OnConflict::Update) if plan.overwritten.insert(*owner) => {
+            ([owner], OnConflict::Update) => {
+                plan.overwritten.insert(*owner);
                 overwrite(t, *owner, record, &roles, now)?;
                 report.updated += 1;
                 report
@@ -137,7 +167,7 @@ pub(super) fn apply(
     for (rows, roles) in renewed {
         t.insert_people(&[(&rows, roles)])?;
     }
-    Ok(report)
+    Ok(done)
 }
 
 /// What a chunk adds, and what it was decided on.
@@ -209,6 +239,11 @@ fn overwrite(
     Ok(())
 }
 
+/// What is said of a user who exists, and of one who would be several.
+pub(super) fn refusals() -> (Refusal, Refusal) {
+    (in_the_way(OnConflict::Fail), in_the_way(OnConflict::Update))
+}
+
 fn id_taken() -> Refusal {
     Refusal::new(
         "id_taken",
@@ -220,7 +255,7 @@ fn in_the_way(policy: OnConflict) -> Refusal {
     if policy == OnConflict::Update {
         return Refusal::new(
             "ambiguous",
-            "The identities of this user belong to several profiles here, or another record of this file is the same user.",
+            "The identities of this user belong to several profiles here.",
         );
     }
     Refusal::new(
@@ -236,6 +271,7 @@ fn passed(placed: &Placed, owners: &[ProfileId], outcome: Outcome) -> Passed {
         index: placed.index,
         name,
         outcome,
+        freed: Vec::new(),
     }
 }
 

@@ -1,23 +1,21 @@
 //! Reading people for exports: page after page as of one moment, on a thread of its own, as fast as whoever takes the pages.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{self, Permit, Sender},
+    time::timeout,
+};
 use vestibule_model::id::TenantId;
 use vestibule_store::{
     people::{DirectoryRow, ProfileRow, ProfileScan},
     scope::Tenant,
 };
 
-use super::render::RoleTexts;
-use crate::{Engine, Error, Result};
+use super::{places::Place, render::RoleTexts};
+use crate::{Engine, Error, Result, pace::Pace};
 
-/// People of a page.
-const PAGE: usize = 500;
-/// How long whoever takes the pages may take none.
-const STALL: Duration = Duration::from_secs(30);
-/// How long one moment is held: meanwhile the log of the database grows.
-const MOMENT_SECONDS: i64 = 15 * 60;
 /// Pages that wait.
 const AHEAD: usize = 2;
 
@@ -33,6 +31,21 @@ pub(super) enum Who {
     /// Profiles that no directory user has.
     Unattached,
 }
+
+impl Who {
+    /// Alone.
+    pub(super) const fn alone(self) -> &'static [Self] {
+        match self {
+            Self::Directory => &[Self::Directory],
+            Self::Federated => &[Self::Federated],
+            Self::Bundled => &[Self::Bundled],
+            Self::Unattached => &[Self::Unattached],
+        }
+    }
+}
+
+/// Everybody a bundle holds.
+pub(super) const EVERYBODY: &[Who] = &[Who::Bundled, Who::Unattached];
 
 /// People in the order of their ids.
 pub(super) enum People {
@@ -69,53 +82,64 @@ impl Page {
 /// A page with what is needed to show it.
 pub(super) struct Page {
     pub people: People,
-    pub names: std::sync::Arc<RoleTexts>,
+    /// Who they are.
+    pub who: Who,
+    pub names: Arc<RoleTexts>,
     /// Set on the first page of each later moment: the id behind which that begins.
     pub moment_from: Option<String>,
 }
 
+/// Where a scan stands.
+#[derive(Clone)]
+struct At {
+    /// Who is still to be read, the first of them behind the id `after`.
+    whos: &'static [Who],
+    after: String,
+    /// Whether nothing was read before.
+    first: bool,
+}
+
 impl Engine {
-    /// Pages of people behind the id `after`. The receiver ends after the last page; an error is the last thing it yields.
+    /// Pages of these people, one kind after another and the first behind the id `after`. The receiver ends after the last page; an
+    /// error is the last thing it yields. `place` is held while the database is read.
     pub(super) fn scan(
         &self,
         tenant: TenantId,
-        who: Who,
+        whos: &'static [Who],
         after: String,
+        place: Option<Place>,
     ) -> mpsc::Receiver<Result<Page>> {
         let (pages, taken) = mpsc::channel(AHEAD);
         let engine = self.clone();
+        let place = place.map(Arc::new);
         tokio::spawn(async move {
-            let mut after = after;
-            let mut first = true;
+            let first = true;
+            let mut at = At { whos, after, first };
             loop {
-                match engine
-                    .moment(tenant, who, after.clone(), first, pages.clone())
-                    .await
-                {
-                    Ok(Some(next)) => after = next,
+                let to = Taker {
+                    pages: pages.clone(),
+                    place: place.clone(),
+                    pace: *engine.pace(),
+                };
+                match engine.moment(tenant, at, to).await {
+                    Ok(Some(next)) => at = next,
                     Ok(None) => return,
                     Err(error) => {
-                        // Whoever has gone does not want it.
+                        // Whoever takes the pages may be long in coming back for this.
+                        drop(place);
+                        // And whoever has gone does not want it.
                         drop(pages.send(Err(error)).await);
                         return;
                     }
                 }
-                first = false;
             }
         });
         taken
     }
 
     /// Reads as of one moment. Answers where to go on if that lasted too long.
-    async fn moment(
-        &self,
-        tenant: TenantId,
-        who: Who,
-        after: String,
-        first: bool,
-        pages: mpsc::Sender<Result<Page>>,
-    ) -> Result<Option<String>> {
-        let until = self.now().plus_seconds(MOMENT_SECONDS);
+    async fn moment(&self, tenant: TenantId, at: At, to: Taker) -> Result<Option<At>> {
+        let until = self.now().plus_seconds(to.pace.moment_seconds());
         let (engine, runtime) = (self.clone(), Handle::current());
         self.store()
             .snapshot(tenant, move |t| {
@@ -123,26 +147,28 @@ impl Engine {
                 let roles = roles
                     .into_iter()
                     .map(|role| (role.id.to_string(), role.name));
-                let names = std::sync::Arc::new(RoleTexts::new(roles));
-                let mut after = after;
-                let mut moment_from = (!first).then(|| after.clone());
-                loop {
-                    let people = page(t, who, &after)?;
+                let names = Arc::new(RoleTexts::new(roles));
+                let mut at = at;
+                let mut moment_from = (!at.first).then(|| at.after.clone());
+                at.first = false;
+                while let Some((who, others)) = at.whos.split_first() {
+                    let people = page(t, *who, &at.after, to.pace.page)?;
                     let Some(last) = people.last_id() else {
-                        return Ok(None);
+                        at.whos = others;
+                        at.after.clear();
+                        continue;
                     };
-                    after = last.to_owned();
+                    at.after = last.to_owned();
                     let page = Page {
                         people,
-                        names: std::sync::Arc::clone(&names),
+                        who: *who,
+                        names: Arc::clone(&names),
                         moment_from: moment_from.take(),
                     };
-                    let sent = runtime.block_on(timeout(STALL, pages.send(Ok(page))));
-                    match sent {
-                        Ok(Ok(())) => {}
+                    match runtime.block_on(to.room())? {
+                        Some(room) => room.send(Ok(page)),
                         // Nobody takes them any more.
-                        Ok(Err(_)) => return Ok(None),
-                        Err(_) => return Err(stalled()),
+                        None => return Ok(None),
                     }
                     if engine.is_stopping() {
                         return Err(Error::busy(
@@ -150,24 +176,64 @@ impl Engine {
                         ));
                     }
                     if engine.now() > until {
-                        return Ok(Some(after));
+                        return Ok(Some(at));
                     }
                 }
+                Ok(None)
             })
             .await
     }
 }
 
-fn page(t: &mut Tenant<'_, '_>, who: Who, after: &str) -> Result<People> {
+/// Whoever takes the pages.
+struct Taker {
+    pages: Sender<Result<Page>>,
+    place: Option<Arc<Place>>,
+    pace: Pace,
+}
+
+impl Taker {
+    /// Room for the next page; none when nobody takes pages any more.
+    ///
+    /// # Errors
+    /// 503 when they are taken too slowly.
+    async fn room(&self) -> Result<Option<Permit<'_, Result<Page>>>> {
+        let Pace {
+            stall, courtesy, ..
+        } = self.pace;
+        if let Ok(room) = timeout(courtesy.min(stall), self.pages.reserve()).await {
+            return Ok(room.ok());
+        }
+        let idle = self.place.as_ref().map(|place| place.idle());
+        let lost = async {
+            match &self.place {
+                Some(place) => place.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        let room = tokio::select! {
+            room = timeout(stall.saturating_sub(courtesy), self.pages.reserve()) => {
+                room.map_err(|_| stalled())
+            }
+            () = lost => Err(Error::busy(
+                "What was exported was taken so slowly that another export has its place. Go on behind the last user received.",
+            )),
+        };
+        drop(idle);
+        Ok(room?.ok())
+    }
+}
+
+fn page(t: &mut Tenant<'_, '_>, who: Who, after: &str, most: usize) -> Result<People> {
     let profiles = |t: &mut Tenant<'_, '_>, scan| {
-        Ok::<_, Error>(People::Profiles(t.scan_profiles(scan, after, PAGE)?))
+        Ok::<_, Error>(People::Profiles(t.scan_profiles(scan, after, most)?))
     };
     match who {
-        Who::Directory => Ok(People::Directory(t.scan_directory_users(after, PAGE)?)),
+        Who::Directory => Ok(People::Directory(t.scan_directory_users(after, most)?)),
         Who::Federated => profiles(t, ProfileScan::Federated),
         Who::Unattached => profiles(t, ProfileScan::WithoutDirectoryUser),
         Who::Bundled => {
-            let mut rows = t.scan_directory_users(after, PAGE)?;
+            let mut rows = t.scan_directory_users(after, most)?;
             t.add_identities_of(rows.iter_mut().filter_map(|row| row.profile.as_mut()))?;
             Ok(People::Directory(rows))
         }

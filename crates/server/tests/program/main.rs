@@ -6,6 +6,7 @@
     reason = "a panic here is a failed test"
 )]
 
+mod bombs;
 mod crash;
 mod mail;
 mod migrate;

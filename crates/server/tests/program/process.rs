@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// API key of every service started here.
 pub const ADMIN_KEY: &str = "program-test-administrator-key-0123456789";
 
+/// Seals what administrators move here.
+pub const SECRET: &str = "crash test secret";
+
 /// A running service.
 pub struct Service {
     child: Child,
@@ -50,6 +53,11 @@ impl Service {
             greeting.push(line);
         }
         panic!("the program ended: {greeting:?}, {:?}", child.wait());
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a power cut would.
@@ -126,7 +134,7 @@ impl Administrator {
                 method.parse().expect("a method"),
                 format!("{}{path}", self.url),
             )
-            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .header("X-Vestibule-Encryption-Secret", SECRET)
             .bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
@@ -145,7 +153,7 @@ impl Administrator {
                 method.parse().expect("a method"),
                 format!("{}{path}", self.url),
             )
-            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .header("X-Vestibule-Encryption-Secret", SECRET)
             .bearer_auth(&self.token)
             .body(body)
             .send()
@@ -161,7 +169,7 @@ impl Administrator {
         let answer = self
             .http
             .post(format!("{}{path}", self.url))
-            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .header("X-Vestibule-Encryption-Secret", SECRET)
             .bearer_auth(&self.token)
             .body(body)
             .send()
@@ -172,12 +180,56 @@ impl Administrator {
         Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
+    /// Sends bytes of some type; `None` when the service went away before it answered.
+    pub async fn bytes(&self, path: &str, kind: &str, body: Vec<u8>) -> Option<(u16, Value)> {
+        self.answered(self.post(path).header("Content-Type", kind).body(body))
+            .await
+    }
+
+    /// The same, compressed.
+    pub async fn compressed(
+        &self,
+        path: &str,
+        (kind, encoding): (&str, &str),
+        body: Vec<u8>,
+    ) -> Option<(u16, Value)> {
+        let request = self
+            .post(path)
+            .header("Content-Type", kind)
+            .header("Content-Encoding", encoding);
+        self.answered(request.body(body)).await
+    }
+
+    /// A file; `None` when the service went away before all of it came.
+    pub async fn download(&self, path: &str) -> Option<Vec<u8>> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let answer = request.bearer_auth(&self.token).send().await.ok()?;
+        let status = answer.status().as_u16();
+        let file = answer.bytes().await.ok()?.to_vec();
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&file));
+        Some(file)
+    }
+
+    fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .post(format!("{}{path}", self.url))
+            .header("X-Vestibule-Encryption-Secret", SECRET)
+            .bearer_auth(&self.token)
+    }
+
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Option<(u16, Value)> {
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
     /// The text of an answer; `None` when the service went away before all of it came.
     pub async fn text(&self, path: &str) -> Option<String> {
         let answer = self
             .http
             .get(format!("{}{path}", self.url))
-            .header("X-Vestibule-Encryption-Secret", "crash test secret")
+            .header("X-Vestibule-Encryption-Secret", SECRET)
             .bearer_auth(&self.token)
             .send()
             .await

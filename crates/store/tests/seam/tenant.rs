@@ -393,8 +393,7 @@ fn change_jobs(t: &mut Tenant<'_, '_>, later: Timestamp) -> Result<()> {
     assert!(t.take_job(job, "node", later, later)?.is_none());
     assert!(t.checkpoint_job(lease, &JobStep::default())?.is_none());
     assert!(!t.end_job(lease, &end)?);
-    assert!(!t.begin_job(job, "{}", None)?);
-    assert!(!t.hand_over_job(lease, Some(b"stolen"))?);
+    assert!(!t.hand_over_job(lease, "{}", Some(b"stolen"))?);
     assert!(!t.wish_job(job, JobWish::Cancel, later)?);
     assert!(!t.settle_job(job, JobState::Cancelled, false, later, None)?);
     assert_eq!(t.delete_some_job_parts(job, JobFile::Out, 0)?, 0);

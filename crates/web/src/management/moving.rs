@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod bundle;
+mod form;
 mod large;
 mod secret;
 mod stream;

@@ -3,10 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::{
-        DefaultBodyLimit, Multipart, State,
-        multipart::{Field, MultipartError},
-    },
+    extract::{DefaultBodyLimit, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -25,7 +22,10 @@ use vestibule_model::{
 };
 use zeroize::Zeroizing;
 
-use super::MANAGER;
+use super::{
+    MANAGER,
+    form::{Form, Part},
+};
 use crate::{
     App,
     error::ManagementError,
@@ -248,7 +248,7 @@ async fn remove(
 async fn import_all(
     State(app): State<App>,
     AsManager(manager): AsManager,
-    form: Multipart,
+    form: Form,
 ) -> Result<(StatusCode, Json<Started>), ManagementError> {
     let job = app.engine.import_all(&manager, pieces(form)).await?;
     Ok((
@@ -278,7 +278,7 @@ fn attachment(
 }
 
 /// The form piece by piece, as it comes: nothing of the file is kept here.
-fn pieces(form: Multipart) -> impl Stream<Item = Result<Upload, Broken>> + Send + Unpin {
+fn pieces(form: Form) -> impl Stream<Item = Result<Upload, Broken>> + Send + Unpin {
     let (pieces, taken) = mpsc::channel(4);
     tokio::spawn(async move {
         if let Err(why) = read(form, &pieces).await {
@@ -291,14 +291,11 @@ fn pieces(form: Multipart) -> impl Stream<Item = Result<Upload, Broken>> + Send 
     }))
 }
 
-async fn read(
-    mut form: Multipart,
-    pieces: &mpsc::Sender<Result<Upload, Broken>>,
-) -> Result<(), Broken> {
-    while let Some(mut field) = form.next_field().await.map_err(broken)? {
-        let name = field.name().unwrap_or_default().to_owned();
+async fn read(mut form: Form, pieces: &mpsc::Sender<Result<Upload, Broken>>) -> Result<(), Broken> {
+    while let Some(mut field) = form.next().await? {
+        let name = field.name().to_owned();
         if name == "file" {
-            while let Some(bytes) = field.chunk().await.map_err(broken)? {
+            while let Some(bytes) = field.chunk().await? {
                 // Once nobody takes the file any more the rest is not read.
                 if pieces.send(Ok(Upload::File(bytes))).await.is_err() {
                     return Ok(());
@@ -325,22 +322,15 @@ fn field_of(name: &str, text: Zeroizing<String>) -> Option<Upload> {
     }
 }
 
-async fn text_of(name: &str, mut field: Field<'_>) -> Result<Zeroizing<String>, Broken> {
+async fn text_of(name: &str, mut field: Part<'_>) -> Result<Zeroizing<String>, Broken> {
     let mut text = Zeroizing::new(Vec::new());
-    while let Some(bytes) = field.chunk().await.map_err(broken)? {
+    while let Some(bytes) = field.chunk().await? {
         if text.len() + bytes.len() > LONGEST_FIELD {
             return Err(Broken(format!("{name}: is too long.")));
         }
         text.extend_from_slice(&bytes);
     }
     Ok(Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
-}
-
-fn broken(error: MultipartError) -> Broken {
-    Broken(format!(
-        "The form could not be read: {}.",
-        error.body_text()
-    ))
 }
 
 /// Most bytes of a field that is no file.

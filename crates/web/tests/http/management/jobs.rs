@@ -1,9 +1,13 @@
 //! Jobs, streams and bundles (docs/api/jobs.md).
 
+mod boundaries;
 mod bundles;
 mod large;
 mod ledger;
 mod lost;
+mod outage;
+mod parts;
+mod patience;
 mod streams;
 
 use serde_json::{Value, json};

@@ -234,6 +234,16 @@ on_each_engine! {
             let mut seen = Vec::new();
             for _ in 0..6 {
                 seen.push(export(&one, "").await);
+                // Of both instances, and of everybody in one.
+                let (theirs, summary) = export(&other, "").await;
+                assert_eq!(summary["moments"], 1);
+                assert!([0, 1000, 1500].contains(&theirs.len()), "{}", theirs.len());
+                assert!(theirs.iter().all(|user| user["profile"]["attributes"]["number"].as_i64().unwrap() < 1500));
+                let told = lines(&one.request("get", "bundle/digest").send().await.expect(200).text());
+                let summary = &told.last().unwrap()["summary"];
+                assert_eq!(summary["moments"], 1);
+                let people = summary["counts"]["people"].as_u64().unwrap();
+                assert!([1500, 2500, 3000].contains(&people), "{summary}");
             }
             seen
         };

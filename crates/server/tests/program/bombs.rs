@@ -1,0 +1,128 @@
+//! Uploads that are small on the way and huge once they are unpacked: they are refused, and the service stays small.
+
+use std::{fs, io::Write, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::json;
+
+use crate::process::{Administrator, SECRET, Service};
+
+const BOUNDARY: &str = "----form";
+/// Bytes that the service may grow by, at most, while it refuses a bomb.
+const GROWTH: u64 = 100 << 20;
+const MIB: usize = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_huge_once_it_is_unpacked_does_not_fill_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let administrator = Administrator::sign_in(&service.url).await;
+    let guid = administrator.stage().await.0;
+    let path = |of: &str| format!("/management/v4/{guid}/{of}");
+    // Everything that a first upload needs is there before it is measured.
+    let form = format!("multipart/form-data; boundary={BOUNDARY}");
+    let ndjson = "application/x-ndjson".to_owned();
+    let file = field("file");
+    let (all, stream) = (
+        "cloud_directory/import/all",
+        "cloud_directory/import/stream",
+    );
+    let people = ("users/import/stream", &ndjson);
+    for (to, kind, before, byte, status) in [
+        (all, &form, String::new(), 0, 400),
+        (all, &form, format!("--{BOUNDARY}\r\nX: "), b'x', 400),
+        (all, &form, file.clone(), 0, 413),
+        (all, &form, format!("{file}["), b' ', 413),
+        (stream, &ndjson, String::new(), 0, 413),
+        (stream, &ndjson, String::from("[\""), b'x', 413),
+        (stream, &ndjson, String::new(), b'[', 413),
+        (people.0, people.1, String::new(), b' ', 413),
+    ] {
+        for encoding in ["gzip", "zstd"] {
+            let bomb = packed(encoding, before.as_bytes(), byte, 1024);
+            assert!(bomb.len() < 8 * MIB, "{}", bomb.len());
+            forget_peak(&service);
+            let before = memory(&service, "VmRSS");
+            let (answered, answer) = administrator
+                .compressed(&path(to), (kind, encoding), bomb)
+                .await
+                .expect("an answer");
+            assert_eq!(answered, status, "{to} {encoding} {answer}");
+            let grown = memory(&service, "VmHWM").saturating_sub(before);
+            assert!(
+                grown < GROWTH,
+                "{to} {encoding} {byte} grew by {} MiB",
+                grown >> 20
+            );
+        }
+    }
+    // A bundle is stored as it comes, part by part, and then is none.
+    for encoding in ["gzip", "zstd"] {
+        let bomb = packed(encoding, b"", 0, 256);
+        forget_peak(&service);
+        let before = memory(&service, "VmRSS");
+        let kind = ("application/octet-stream", encoding);
+        let (status, job) = administrator
+            .compressed(&path("bundle/import"), kind, bomb)
+            .await
+            .expect("an answer");
+        assert_eq!(status, 202, "{job}");
+        let ledger = path(&format!("jobs/{}", job["id"].as_str().unwrap()));
+        let job = loop {
+            let (_, job) = administrator
+                .call("GET", &ledger, None)
+                .await
+                .expect("an answer");
+            if job["ended"].is_string() {
+                break job;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert_eq!(
+            (&job["state"], &job["error"]["code"]),
+            (&json!("failed"), &json!("NOT_A_BUNDLE")),
+            "{job}"
+        );
+        let grown = memory(&service, "VmHWM").saturating_sub(before);
+        assert!(grown < GROWTH, "{encoding} grew by {} MiB", grown >> 20);
+    }
+    assert_eq!(service.stop(), Some(0));
+}
+
+fn field(name: &str) -> String {
+    format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"encryptionSecret\"\r\n\r\n{SECRET}\r\n\
+         --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n"
+    )
+}
+
+/// Something, and then so many MiB of one byte, packed: both formats let one packed piece follow another.
+fn packed(encoding: &str, before: &[u8], byte: u8, mebibytes: usize) -> Vec<u8> {
+    let pack = |bytes: &[u8]| match encoding {
+        "gzip" => {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(bytes).unwrap();
+            packed.finish().unwrap()
+        }
+        _ => zstd::encode_all(bytes, 3).unwrap(),
+    };
+    let mut bomb = pack(before);
+    bomb.extend(pack(&vec![byte; 16 * MIB]).repeat(mebibytes / 16));
+    bomb
+}
+
+/// A figure of the service's memory, in bytes.
+fn memory(service: &Service, figure: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(figure))
+        .unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}
+
+/// Lets the highest figure so far be the present one.
+fn forget_peak(service: &Service) {
+    fs::write(format!("/proc/{}/clear_refs", service.id()), "5").unwrap();
+}
