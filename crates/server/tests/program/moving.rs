@@ -7,7 +7,6 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
-    path::Path,
     time::{Duration, Instant},
 };
 
