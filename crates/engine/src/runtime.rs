@@ -15,15 +15,19 @@ mod custom;
 mod directory;
 pub mod logout;
 mod mapping;
+mod mobile;
 mod person;
 mod public;
+mod registration;
 mod renewal;
 mod revocation;
 pub mod session;
+mod subject;
 mod throttle;
 mod token;
 
 pub use client::ClientRequest;
+pub use registration::{NewClient, Registered};
 pub(crate) use throttle::Throttle;
 
 use vestibule_wire::parameters::ParameterError;

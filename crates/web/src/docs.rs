@@ -126,6 +126,7 @@ fn guard(guard: Guard) -> &'static str {
         Guard::Open => "everybody",
         Guard::Client => "application credentials",
         Guard::AccessToken => "access token",
+        Guard::Registration => "registration token",
         Guard::Platform => "platform token",
         Guard::Role(role) => role.name(),
     }

@@ -36,6 +36,8 @@ pub struct Discovery {
     introspection_endpoint: String,
     revocation_endpoint: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
@@ -75,6 +77,7 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
+            registration_endpoint: None,
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: ["RS256"],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
@@ -115,6 +118,12 @@ impl Discovery {
             service_documentation: format!("{host}/docs"),
             issuer,
         }
+    }
+
+    /// The same where clients may register themselves.
+    pub fn with_registration(mut self) -> Self {
+        self.registration_endpoint = Some(format!("{}/register", self.issuer));
+        self
     }
 }
 

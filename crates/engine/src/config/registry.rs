@@ -8,6 +8,7 @@ use vestibule_model::family::{
     idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
     profiles::UsersProfile,
     redirects::RedirectUris,
+    registration::RegistrationConfig,
     sso::SsoConfig,
     tokens::TokensConfig,
     ui::{Languages, ThemeColor, ThemeText},
@@ -75,6 +76,7 @@ pub const FAMILIES: &[FamilyEntry] = &[
     FamilyEntry::of::<ThemeColor>(),
     FamilyEntry::of::<Languages>(),
     FamilyEntry::of::<RedirectUris>(),
+    FamilyEntry::of::<RegistrationConfig>(),
 ];
 
 fn document<F: Rules>(bytes: &[u8]) -> Result<F> {

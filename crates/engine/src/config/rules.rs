@@ -9,6 +9,7 @@ use vestibule_model::{
         idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
         profiles::UsersProfile,
         redirects::RedirectUris,
+        registration::RegistrationConfig,
         sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
@@ -49,6 +50,7 @@ impl Rules for SsoConfig {
 }
 
 impl Rules for RedirectUris {}
+impl Rules for RegistrationConfig {}
 impl Rules for ThemeText {}
 impl Rules for ThemeColor {}
 impl Rules for Languages {}

@@ -9,7 +9,7 @@ use minijinja::context;
 use vestibule_engine::{
     Error,
     runtime::{
-        authorization::{Answer, Problem, SignInForm, Step},
+        authorization::{Answer, ConsentForm, Problem, SignInForm, Step},
         logout::LogoutStep,
         session::{Browser, SessionCookie},
     },
@@ -92,6 +92,7 @@ impl Visitor {
     pub(super) fn show(&self, app: &App, step: Result<Step, Error>) -> Response {
         match step {
             Ok(Step::Ask(form)) => self.form(app, &form),
+            Ok(Step::Consent(form)) => self.consent(app, &form),
             Ok(Step::Answer(answer)) => {
                 let mut response = match answer.mode {
                     ResponseMode::Query => self.redirect(app, &answer.location()),
@@ -233,6 +234,30 @@ impl Visitor {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
         self.remember(app, &mut response);
+        response
+    }
+
+    fn consent(&self, app: &App, form: &ConsentForm) -> Response {
+        let mut response = app.pages.render(Page {
+            template: "consent",
+            status: StatusCode::OK,
+            language: self.reads(form.language.as_deref()),
+            content: context! {
+                action => minijinja::Value::from_safe_string(format!("/oauth/v4/{}/consent", form.tenant)),
+                context => form.context.as_str(),
+                application => form.application.as_str(),
+                scopes => &form.scopes,
+                host => form.host.as_str(),
+                policy_uri => form.policy_uri.as_deref(),
+                tos_uri => form.tos_uri.as_deref(),
+            },
+            // Chromium also applies form-action to where the answer to the form leads.
+            policy: &format!("form-action 'self' {}; frame-ancestors 'none'", form.origin),
+        });
+        self.remember(app, &mut response);
+        if let Some(cookie) = &form.session {
+            self.keep(app, cookie, &mut response);
+        }
         response
     }
 

@@ -1,12 +1,18 @@
 //! The OAuth server and the Profiles API.
 
+mod assertions;
 mod attributes;
 mod clients;
 mod codes;
+mod consent;
 mod custom;
 mod keys;
+mod metadata;
+mod mobile;
 mod pages;
+mod pairwise;
 mod passwords;
+mod registration;
 mod renewal;
 mod sessions;
 mod setup;
