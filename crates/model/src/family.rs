@@ -5,6 +5,7 @@
 
 pub mod idps;
 mod input;
+pub mod oauth;
 pub mod profiles;
 pub mod redirects;
 mod secret;

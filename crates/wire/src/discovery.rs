@@ -4,6 +4,7 @@ use std::iter;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use vestibule_model::family::oauth::OauthConfig;
 
 use crate::claims_request::CLAIM_SCOPES;
 
@@ -60,8 +61,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of the instance with this issuer.
-    pub fn of(issuer: String, host: &str, tenant: &str) -> Self {
+    /// The document of the instance with this issuer: OpenID Connect Discovery section 3 and RFC 8414 section 2 in one.
+    pub fn of(issuer: String, (host, tenant): (&str, &str), oauth: &OauthConfig) -> Self {
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -76,7 +77,7 @@ impl Discovery {
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
             subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: ["RS256"],
+            id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post", "web_message"],

@@ -10,7 +10,12 @@ impl Engine {
     pub async fn discover(&self, tenant: TenantId) -> Result<Discovery> {
         let state = self.tenant(tenant).await?;
         let host = &self.settings().public_url;
-        Ok(Discovery::of(state.issuer(host), host, &tenant.to_string()))
+        let tenant = tenant.to_string();
+        Ok(Discovery::of(
+            state.issuer(host),
+            (host, &tenant),
+            &state.oauth,
+        ))
     }
 
     /// The public keys, the signing one first.
