@@ -9,6 +9,7 @@ use vestibule_model::{
         ApplicationType,
         metadata::{AuthMethod, ClientMetadata},
     },
+    family::oauth::OauthConfig,
     id::{ClientId, ProfileId},
 };
 pub use vestibule_store::client::{Consent, InitialToken};
@@ -53,7 +54,8 @@ impl Engine {
         client: ClientId,
         metadata: ClientMetadata,
     ) -> Result<Arc<ClientMetadata>> {
-        supported(&metadata)?;
+        let state = self.tenant_in_any_state(writer.tenant()).await?;
+        supported(&metadata, &state.oauth)?;
         let metadata = Arc::new(metadata);
         let next = Arc::clone(&metadata);
         self.change_tenant(writer, move |tenant, now| {
@@ -187,7 +189,23 @@ fn no_such_profile() -> Error {
 }
 
 /// Refuses what metadata may ask for and this service does not do.
-pub(crate) fn supported(metadata: &ClientMetadata) -> Result<(), Invalid> {
+pub(crate) fn supported(metadata: &ClientMetadata, oauth: &OauthConfig) -> Result<(), Invalid> {
+    let signs = oauth.signing_algorithm.name();
+    if metadata
+        .id_token_signed_response_alg
+        .is_some_and(|wanted| wanted.name() != signs)
+    {
+        return Err(Invalid::new(
+            "id_token_signed_response_alg",
+            format!("the instance signs with {signs}"),
+        ));
+    }
+    if metadata.userinfo_signed_response_alg.is_some() {
+        return Err(Invalid::new(
+            "userinfo_signed_response_alg",
+            "user info is not signed",
+        ));
+    }
     let by_certificate = matches!(
         metadata.token_endpoint_auth_method,
         Some(AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth)

@@ -10,20 +10,27 @@ use std::{
 };
 
 use moka::sync::Cache;
-use vestibule_crypto::{jose::SigningKey, token::PlainToken};
+use vestibule_crypto::{
+    jose::{Algorithm, SigningKey},
+    token::PlainToken,
+};
 use vestibule_model::{
     application::{Application, ApplicationType, Origin, metadata::AuthMethod},
-    family::{redirects::RedirectUris, sso::SsoConfig},
+    family::{
+        oauth::{Demands, OauthConfig},
+        redirects::RedirectUris,
+        sso::SsoConfig,
+    },
     id::{ClientId, RoleId, TenantId},
     role::Role,
     time::Timestamp,
 };
 use vestibule_store::{
     scope::Tenant,
-    snapshot::{Revocation, RevocationKind},
+    snapshot::{Revocation, RevocationKind, SealedKey},
 };
 
-use crate::{Engine, Error, Result, access::Writer, config::Configuration};
+use crate::{Engine, Error, Result, access::Writer, config::Configuration, keys::algorithm_of};
 
 /// Most instances one node keeps in memory; the least recently used make room.
 const MOST_TENANTS: u64 = 20_000;
@@ -42,6 +49,10 @@ pub struct TenantState {
     pub version: i64,
     /// Configuration families.
     pub config: Configuration,
+    /// What the OAuth server offers.
+    pub oauth: Arc<OauthConfig>,
+    /// What it insists on.
+    pub demands: Demands,
     /// Applications by client id.
     pub applications: HashMap<ClientId, ApplicationState>,
     /// Roles by id.
@@ -50,6 +61,8 @@ pub struct TenantState {
     pub signing_key: Arc<SigningKey>,
     /// All keys that verify, the signing one first.
     pub keys: Vec<Arc<SigningKey>>,
+    /// Algorithms that have a key which has not ceased to sign.
+    pub algorithms: Vec<Algorithm>,
     /// Refused tokens: (kind, subject) → issued before.
     pub revocations: HashMap<(RevocationKind, String), Timestamp>,
 }
@@ -232,7 +245,8 @@ impl Engine {
             .await?
             .ok_or_else(no_such_instance)?;
         let config = Configuration::open(self, id, &snapshot.config)?;
-        let keys = snapshot
+        let oauth = config.get::<OauthConfig>();
+        let mut keys = snapshot
             .signing_keys
             .iter()
             .map(|key| {
@@ -245,12 +259,21 @@ impl Engine {
                 .map_err(Error::internal)
             })
             .collect::<Result<Vec<_>>>()?;
-        let signing_key = snapshot
+        let live = |key: &SealedKey| key.retired_at.is_none();
+        let wanted = algorithm_of(oauth.signing_algorithm);
+        let signing = snapshot
             .signing_keys
             .iter()
-            .position(|key| key.retired_at.is_none())
-            .and_then(|i| keys.get(i).cloned())
+            .position(|key| live(key) && key.algorithm == wanted.name())
+            .or_else(|| snapshot.signing_keys.iter().position(live))
             .ok_or_else(|| Error::internal(format!("instance {id} has no signing key")))?;
+        let mut algorithms: Vec<Algorithm> = Vec::new();
+        for key in snapshot.signing_keys.iter().filter(|key| live(key)) {
+            let found = Algorithm::of_name(&key.algorithm);
+            algorithms.extend(found.filter(|one| !algorithms.contains(one)));
+        }
+        let signing_key: Arc<SigningKey> = keys.remove(signing);
+        keys.insert(0, Arc::clone(&signing_key));
         let mut applications = HashMap::with_capacity(snapshot.applications.len());
         for (application, sealed) in snapshot.applications {
             let secret = match sealed {
@@ -279,6 +302,8 @@ impl Engine {
             active: snapshot.state == "active",
             version: snapshot.version,
             config,
+            demands: oauth.demands(),
+            oauth,
             applications,
             roles: snapshot
                 .roles
@@ -287,6 +312,7 @@ impl Engine {
                 .collect(),
             signing_key,
             keys,
+            algorithms,
             revocations: snapshot
                 .revocations
                 .into_iter()

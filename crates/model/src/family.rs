@@ -5,6 +5,7 @@
 
 pub mod idps;
 pub(crate) mod input;
+pub mod oauth;
 pub mod profiles;
 pub mod redirects;
 pub mod registration;

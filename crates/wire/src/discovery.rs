@@ -4,6 +4,7 @@ use std::iter;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use vestibule_model::family::oauth::OauthConfig;
 
 use crate::claims_request::CLAIM_SCOPES;
 
@@ -25,6 +26,18 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "sid",
 ];
 
+/// How clients prove who they are.
+const AUTH_METHODS: [&str; 5] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none",
+];
+
+/// What clients sign assertions about themselves with.
+const AUTH_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "HS256"];
+
 /// What a client can find out about an instance.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Discovery {
@@ -38,7 +51,7 @@ pub struct Discovery {
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
-    subject_types_supported: [&'static str; 1],
+    subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
@@ -51,9 +64,12 @@ pub struct Discovery {
     authorization_response_iss_parameter_supported: bool,
     grant_types_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 3],
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 5],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    introspection_endpoint_auth_methods_supported: [&'static str; 4],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    revocation_endpoint_auth_methods_supported: [&'static str; 5],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     profiles_endpoint: String,
@@ -62,8 +78,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of the instance with this issuer.
-    pub fn of(issuer: String, host: &str, tenant: &str) -> Self {
+    /// The document of the instance with this issuer: OpenID Connect Discovery section 3 and RFC 8414 section 2 in one.
+    pub fn of(issuer: String, (host, tenant): (&str, &str), oauth: &OauthConfig) -> Self {
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -78,8 +94,8 @@ impl Discovery {
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
             registration_endpoint: None,
-            subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: ["RS256"],
+            subject_types_supported: ["public", "pairwise"],
+            id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query", "form_post", "web_message"],
@@ -97,20 +113,17 @@ impl Discovery {
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             code_challenge_methods_supported: ["S256"],
-            token_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             introspection_endpoint_auth_methods_supported: [
                 "client_secret_basic",
                 "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt",
             ],
-            revocation_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             profiles_endpoint: host.to_owned(),

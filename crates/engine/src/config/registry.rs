@@ -6,6 +6,7 @@ use std::{any::Any, sync::Arc};
 use serde::Serialize;
 use vestibule_model::family::{
     idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
+    oauth::OauthConfig,
     profiles::UsersProfile,
     redirects::RedirectUris,
     registration::RegistrationConfig,
@@ -71,6 +72,7 @@ pub const FAMILIES: &[FamilyEntry] = &[
     FamilyEntry::of::<SamlIdp>(),
     FamilyEntry::of::<SsoConfig>(),
     FamilyEntry::of::<TokensConfig>(),
+    FamilyEntry::of::<OauthConfig>(),
     FamilyEntry::of::<UsersProfile>(),
     FamilyEntry::of::<ThemeText>(),
     FamilyEntry::of::<ThemeColor>(),

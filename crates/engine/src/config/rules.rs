@@ -7,6 +7,7 @@ use vestibule_model::{
     family::{
         Family,
         idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
+        oauth::OauthConfig,
         profiles::UsersProfile,
         redirects::RedirectUris,
         registration::RegistrationConfig,
@@ -37,6 +38,7 @@ pub trait Rules: Family {
 }
 
 impl Rules for TokensConfig {}
+impl Rules for OauthConfig {}
 impl Rules for UsersProfile {}
 
 impl Rules for SsoConfig {

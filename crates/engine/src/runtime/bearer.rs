@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use vestibule_crypto::jose::{self, Algorithm};
+use vestibule_crypto::jose;
 use vestibule_model::{
     id::{ClientId, ProfileId, TenantId},
     time::Timestamp,
@@ -144,7 +144,7 @@ impl Engine {
         let header = jose::decode_unverified_header(token).ok()?;
         let kid = header.kid.as_deref()?;
         let key = state.keys.iter().find(|key| key.kid() == kid)?;
-        jose::verify_as(token, &header, key.verifying_key(), &[Algorithm::RS256]).ok()
+        jose::verify_as(token, &header, key.verifying_key(), &[key.algorithm()]).ok()
     }
 
     /// Whether a signed token is this instance's, has not expired, was not revoked, and its application is still registered.

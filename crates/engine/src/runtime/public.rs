@@ -13,7 +13,8 @@ impl Engine {
     pub async fn discover(&self, tenant: TenantId) -> Result<Discovery> {
         let state = self.tenant(tenant).await?;
         let host = &self.settings().public_url;
-        let discovery = Discovery::of(state.issuer(host), host, &tenant.to_string());
+        let tenant = tenant.to_string();
+        let discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
         Ok(match state.config.get::<RegistrationConfig>().enabled {
             Registering::Off => discovery,
             Registering::InitialToken | Registering::Open => discovery.with_registration(),

@@ -77,7 +77,7 @@ impl Engine {
             (_, Some(token)) => Some(TokenHash::of(token)),
         };
         self.throttle().registration(new.from, self.now())?;
-        let metadata = self.proposed(new.body).await?;
+        let metadata = self.proposed(&state, new.body).await?;
         let application = Application {
             client_id: ClientId::from_random_bytes(self.random_id()),
             name: name_of(&metadata),
@@ -153,7 +153,7 @@ impl Engine {
         let state = self.tenant_of(tenant).await?;
         let found = self.manages(&state, client, token).await?;
         repeats(&body, client, found)?;
-        let metadata = Arc::new(self.proposed(body).await?);
+        let metadata = Arc::new(self.proposed(&state, body).await?);
         let needs = metadata
             .token_endpoint_auth_method
             .is_some_and(AuthMethod::needs_secret);
@@ -208,9 +208,9 @@ impl Engine {
     }
 
     /// What a client proposes, checked and completed with the defaults that it is told of.
-    async fn proposed(&self, body: Value) -> Result<ClientMetadata> {
+    async fn proposed(&self, state: &TenantState, body: Value) -> Result<ClientMetadata> {
         let mut metadata = ClientMetadata::parse(body).map_err(refused)?;
-        supported(&metadata).map_err(refused)?;
+        supported(&metadata, &state.oauth).map_err(refused)?;
         if metadata.grant_types.is_empty() {
             metadata
                 .grant_types

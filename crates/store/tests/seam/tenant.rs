@@ -373,7 +373,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
     assert!(!t.extend_session("session", later)?);
-    assert_eq!(t.retire_signing_keys(later)?, 0);
+    assert_eq!(t.retire_signing_keys("RS256", later)?, 0);
     assert_eq!(t.delete_retired_signing_keys(later)?, 0);
     assert!(!t.delete_session("session")?);
     assert!(!t.update_application_metadata(ids().client, &ClientMetadata::default(), later)?);

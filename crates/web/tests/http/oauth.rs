@@ -1,5 +1,6 @@
 //! The OAuth server and the Profiles API.
 
+mod algorithms;
 mod assertions;
 mod attributes;
 mod clients;
