@@ -13,6 +13,7 @@ mod client;
 mod code;
 mod custom;
 mod directory;
+mod dpop;
 pub mod logout;
 mod mapping;
 mod person;
@@ -24,6 +25,7 @@ mod throttle;
 mod token;
 
 pub use client::ClientRequest;
+pub use dpop::{Possession, Presented, Scheme};
 pub(crate) use throttle::Throttle;
 
 use vestibule_wire::parameters::ParameterError;

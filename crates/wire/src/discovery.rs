@@ -4,7 +4,7 @@ use std::iter;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use vestibule_model::family::oauth::OauthConfig;
+use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
 use crate::claims_request::CLAIM_SCOPES;
 
@@ -53,6 +53,8 @@ pub struct Discovery {
     token_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     profiles_endpoint: String,
@@ -63,6 +65,11 @@ pub struct Discovery {
 impl Discovery {
     /// The document of the instance with this issuer: OpenID Connect Discovery section 3 and RFC 8414 section 2 in one.
     pub fn of(issuer: String, (host, tenant): (&str, &str), oauth: &OauthConfig) -> Self {
+        let demands = oauth.demands();
+        let names = |algorithms: &[SigningAlgorithm]| {
+            let names = algorithms.iter().map(|algorithm| algorithm.name());
+            names.collect::<Vec<_>>()
+        };
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -109,6 +116,11 @@ impl Discovery {
                 "client_secret_post",
                 "none",
             ],
+            dpop_signing_alg_values_supported: if demands.dpop.is_offered() {
+                names(&SigningAlgorithm::STRICT)
+            } else {
+                Vec::new()
+            },
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             profiles_endpoint: host.to_owned(),

@@ -11,7 +11,9 @@ use vestibule_model::{
     object::RawObject,
 };
 
-use super::{basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person};
+use super::{
+    Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
+};
 use crate::{Engine, Error, Result, tenant::TenantState};
 
 const READ: &str = "appid_readuserattr";
@@ -28,9 +30,9 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`, also when the profile is gone; `insufficient_scope`.
-    pub async fn user_info(&self, tenant: TenantId, token: &str) -> Result<Value> {
+    pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<Value> {
         let state = self.tenant(tenant).await?;
-        let claims = self.access_claims(&state, token, "openid")?;
+        let claims = self.access_claims(&state, token, "openid").await?;
         let profile = subject(&claims)?;
         let provider = claims
             .get("amr")
@@ -61,13 +63,15 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`.
-    pub async fn note_activity(&self, tenant: TenantId, token: &str) -> Result<()> {
+    pub async fn note_activity(&self, tenant: TenantId, token: Presented<'_>) -> Result<()> {
         let state = self.tenant(tenant).await?;
-        self.access_claims(&state, token, "appid_default").map(drop)
+        self.access_claims(&state, token, "appid_default")
+            .await
+            .map(drop)
     }
 
     /// All custom attributes of the bearer.
-    pub async fn own_attributes(&self, token: &str) -> Result<RawObject> {
+    pub async fn own_attributes(&self, token: Presented<'_>) -> Result<RawObject> {
         let bearer = self.bearer(token, READ).await?;
         let profile = bearer.profile;
         self.store()
@@ -82,7 +86,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn own_attribute(&self, token: &str, name: &str) -> Result<RawObject> {
+    pub async fn own_attribute(&self, token: Presented<'_>, name: &str) -> Result<RawObject> {
         let all = self.own_attributes(token).await?;
         let value = all.get(name).ok_or_else(no_such_attribute)?.to_owned();
         let mut one = RawObject::default();
@@ -96,7 +100,7 @@ impl Engine {
     /// `Invalid` past 100 kB in all, or when the text is not UTF-8.
     pub async fn set_own_attribute(
         &self,
-        token: &str,
+        token: Presented<'_>,
         name: &str,
         body: &[u8],
     ) -> Result<RawObject> {
@@ -119,7 +123,11 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn delete_own_attributes(&self, token: &str, name: Option<String>) -> Result<()> {
+    pub async fn delete_own_attributes(
+        &self,
+        token: Presented<'_>,
+        name: Option<String>,
+    ) -> Result<()> {
         let bearer = self.bearer(token, WRITE).await?;
         let (profile, now) = (bearer.profile, self.now());
         self.store()
@@ -141,8 +149,9 @@ impl Engine {
     }
 
     /// The profile of an access token of any instance: the token says which (contract/runtime.md section 1).
-    async fn bearer(&self, token: &str, scope: &str) -> Result<Bearer> {
-        let unverified = jose::decode_unverified_claims(token).map_err(|_| invalid_token())?;
+    async fn bearer(&self, token: Presented<'_>, scope: &str) -> Result<Bearer> {
+        let unverified =
+            jose::decode_unverified_claims(token.token).map_err(|_| invalid_token())?;
         let tenant = unverified
             .get("tenant")
             .and_then(Value::as_str)
@@ -155,7 +164,7 @@ impl Engine {
                 crate::Kind::NotFound => invalid_token(),
                 _ => error,
             })?;
-        let claims = self.access_claims(&state, token, scope)?;
+        let claims = self.access_claims(&state, token, scope).await?;
         if !state.config.get::<UsersProfile>().is_active {
             return Err(Error::unauthenticated(
                 "User profiles are switched off for this instance.",

@@ -11,6 +11,7 @@ use vestibule_wire::{
     parameters::Parameters,
 };
 
+use super::Possession;
 use crate::{
     Error, Kind, Result,
     tenant::{ApplicationState, TenantState},
@@ -26,6 +27,8 @@ pub struct ClientRequest<'a> {
     pub form: &'a Parameters,
     /// Where the request came from.
     pub from: IpAddr,
+    /// What it shows of a key.
+    pub possession: Possession<'a>,
 }
 
 impl ClientRequest<'_> {

@@ -20,6 +20,7 @@ use vestibule_store::{
     people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
     profile::{LeftOut, ProfileSearch},
+    pushed::PushedRequest,
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
     session::Session,
@@ -179,6 +180,14 @@ fn session() -> Session {
     }
 }
 
+fn pushed_request() -> PushedRequest {
+    PushedRequest {
+        client: ids().client,
+        sealed: vec![1],
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
 fn refresh_token() -> RefreshToken {
     RefreshToken {
         grant: ids().grant,
@@ -212,6 +221,8 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.insert_grant(&grant())?;
     t.insert_auth_code("code", &code(), NOW)?;
     t.insert_session("session", &session())?;
+    t.insert_pushed_request("pushed", &pushed_request(), NOW)?;
+    t.insert_proof("proof", NOW.plus_seconds(60))?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
     t.insert_revocation(&Revocation {
         kind: RevocationKind::Token,
@@ -295,6 +306,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.find_grant(ids().grant)?.is_none());
     assert!(t.find_refresh_token("refresh")?.is_none());
     assert!(t.find_session("session")?.is_none());
+    assert!(t.find_pushed_request("pushed")?.is_none());
     assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
@@ -337,6 +349,10 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.retire_signing_keys("RS256", later)?, 0);
     assert_eq!(t.delete_retired_signing_keys(later)?, 0);
     assert!(!t.delete_session("session")?);
+    assert!(!t.delete_pushed_request("pushed")?);
+    // A proof that A has seen is new here.
+    assert!(t.insert_proof("proof", later)?);
+    assert!(!t.insert_proof("proof", later)?);
     assert_eq!(t.delete_profile_sessions(ids().profile)?, 0);
     change_jobs(t, later)?;
     t.lock_people()?;
@@ -362,6 +378,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_job_part(ids().job, JobFile::Out, 9, vec![9]),
         |t: &mut Tenant<'_, '_>| t.insert_identities(&[(ids().profile, 0, &identity()?)]),
         |t: &mut Tenant<'_, '_>| t.insert_session("stolen", &session()),
+        |t: &mut Tenant<'_, '_>| t.insert_pushed_request("stolen", &pushed_request(), NOW),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
         assert!(

@@ -5,6 +5,7 @@ mod attributes;
 mod clients;
 mod codes;
 mod custom;
+mod dpop;
 mod keys;
 mod pages;
 mod passwords;
