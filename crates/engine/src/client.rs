@@ -56,6 +56,7 @@ impl Engine {
     ) -> Result<Arc<ClientMetadata>> {
         let state = self.tenant_in_any_state(writer.tenant()).await?;
         supported(&metadata, &state.oauth)?;
+        self.check_sector(&metadata).await?;
         let metadata = Arc::new(metadata);
         let next = Arc::clone(&metadata);
         self.change_tenant(writer, move |tenant, now| {
@@ -148,7 +149,31 @@ impl Engine {
     }
 }
 
+/// Why a sector's list does not count.
+fn no_sector(why: &str) -> Invalid {
+    Invalid::new("sector_identifier_uri", why)
+}
+
 impl Engine {
+    /// Makes sure that the list which names a client's sector holds all its redirect URIs (OpenID Connect Dynamic Client Registration
+    /// section 5): otherwise anybody could call people by the names of another sector.
+    pub(crate) async fn check_sector(&self, metadata: &ClientMetadata) -> Result<(), Invalid> {
+        let Some(address) = &metadata.sector_identifier_uri else {
+            return Ok(());
+        };
+        let body = self.fetch(address).await.map_err(|error| {
+            tracing::info!(%error, address, "the list of a sector cannot be had");
+            no_sector("cannot be had")
+        })?;
+        let list: Vec<String> = serde_json::from_slice(&body)
+            .map_err(|_| no_sector("must answer a JSON list of redirect URIs"))?;
+        if metadata.redirect_uris.iter().all(|uri| list.contains(uri)) {
+            Ok(())
+        } else {
+            Err(no_sector("does not list all redirect URIs"))
+        }
+    }
+
     /// What a person agreed to, by client.
     pub async fn consents(&self, reader: &Reader, profile: ProfileId) -> Result<Vec<Consent>> {
         self.store()

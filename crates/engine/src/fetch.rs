@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST_BYTES: usize = 64 << 10;
 /// Most such requests of this process at one time.
 const MOST_AT_ONCE: usize = 32;
+/// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
+const MOST_WAITING: usize = 1000;
 /// Most key sets that are remembered.
 const MOST_KEY_SETS: u64 = 10_000;
 
@@ -46,6 +48,8 @@ pub(crate) enum FetchError {
 /// What the process remembers of elsewhere.
 pub(crate) struct Outbound {
     slots: Semaphore,
+    /// Places for what is told to applications beside requests.
+    pub(crate) farewells: Arc<Semaphore>,
     key_sets: Cache<String, Arc<KeptKeys>>,
 }
 
@@ -53,6 +57,7 @@ impl Outbound {
     pub(crate) fn new() -> Self {
         Self {
             slots: Semaphore::new(MOST_AT_ONCE),
+            farewells: Arc::new(Semaphore::new(MOST_WAITING)),
             key_sets: Cache::new(MOST_KEY_SETS),
         }
     }

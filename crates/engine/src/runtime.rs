@@ -13,6 +13,8 @@ mod client;
 mod code;
 mod custom;
 mod directory;
+mod dpop;
+mod farewell;
 pub mod logout;
 mod mapping;
 mod mobile;
@@ -27,6 +29,7 @@ mod throttle;
 mod token;
 
 pub use client::ClientRequest;
+pub use dpop::{Possession, Presented, Scheme};
 pub use registration::{NewClient, Registered};
 pub(crate) use throttle::Throttle;
 

@@ -20,6 +20,7 @@ pub mod people;
 pub mod platform;
 mod postgres;
 pub mod profile;
+pub mod pushed;
 mod queue;
 mod role;
 pub mod runtime;

@@ -63,6 +63,9 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<String>,
     /// `S256`, or another value that is refused.
     pub code_challenge_method: Option<String>,
+    /// Thumbprint of the key that the code is for (RFC 9449 section 10).
+    #[serde(default)]
+    pub dpop_jkt: Option<String>,
     /// How the answer goes back.
     pub response_mode: ResponseMode,
     /// What the person is to be asked.
@@ -133,6 +136,11 @@ impl AuthorizationRequest {
                 ClaimsRequest::default()
             }
         };
+        let dpop_jkt = own("dpop_jkt");
+        if dpop_jkt.as_deref().is_some_and(|text| !is_thumbprint(text)) {
+            let why = "The parameter dpop_jkt must be a SHA-256 thumbprint.";
+            noted(Some(fault("invalid_request", why)));
+        }
         Ok(Self {
             client_id: own("client_id").ok_or(Unanswerable("client_id"))?,
             redirect_uri: own("redirect_uri").ok_or(Unanswerable("redirect_uri"))?,
@@ -146,6 +154,7 @@ impl AuthorizationRequest {
                 .filter(|language| language != "null"),
             code_challenge: own("code_challenge"),
             code_challenge_method: own("code_challenge_method"),
+            dpop_jkt,
             response_mode,
             prompt,
             max_age,
@@ -165,6 +174,14 @@ impl AuthorizationRequest {
     pub fn asks_for(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|one| one == scope)
     }
+}
+
+/// 32 bytes in base64url.
+fn is_thumbprint(text: &str) -> bool {
+    text.len() == 43
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Request objects are not read (OpenID Connect Core section 3.1.2.6).
@@ -242,6 +259,7 @@ mod tests {
         );
         assert_eq!(error("&response_mode=fragment"), Some("invalid_request"));
         assert_eq!(error("&claims=7"), Some("invalid_request"));
+        assert_eq!(error("&dpop_jkt=abc"), Some("invalid_request"));
         assert_eq!(
             error("&something=else&display=popup&claims_locales=de"),
             None

@@ -4,7 +4,7 @@ use std::iter;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use vestibule_model::family::oauth::OauthConfig;
+use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
 use crate::claims_request::CLAIM_SCOPES;
 
@@ -51,6 +51,10 @@ pub struct Discovery {
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
+    frontchannel_logout_supported: bool,
+    frontchannel_logout_session_supported: bool,
     subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
@@ -70,6 +74,8 @@ pub struct Discovery {
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     revocation_endpoint_auth_methods_supported: [&'static str; 5],
     revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     profiles_endpoint: String,
@@ -80,6 +86,11 @@ pub struct Discovery {
 impl Discovery {
     /// The document of the instance with this issuer: OpenID Connect Discovery section 3 and RFC 8414 section 2 in one.
     pub fn of(issuer: String, (host, tenant): (&str, &str), oauth: &OauthConfig) -> Self {
+        let demands = oauth.demands();
+        let names = |algorithms: &[SigningAlgorithm]| {
+            let names = algorithms.iter().map(|algorithm| algorithm.name());
+            names.collect::<Vec<_>>()
+        };
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -94,6 +105,10 @@ impl Discovery {
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
             registration_endpoint: None,
+            backchannel_logout_supported: true,
+            backchannel_logout_session_supported: true,
+            frontchannel_logout_supported: true,
+            frontchannel_logout_session_supported: true,
             subject_types_supported: ["public", "pairwise"],
             id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
@@ -124,6 +139,11 @@ impl Discovery {
             introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             revocation_endpoint_auth_methods_supported: AUTH_METHODS,
             revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            dpop_signing_alg_values_supported: if demands.dpop.is_offered() {
+                names(&SigningAlgorithm::STRICT)
+            } else {
+                Vec::new()
+            },
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             profiles_endpoint: host.to_owned(),

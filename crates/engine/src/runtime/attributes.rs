@@ -12,7 +12,7 @@ use vestibule_model::{
 };
 
 use super::{
-    basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
+    Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
     subject::SEALED_PROFILE,
 };
 use crate::{
@@ -34,9 +34,9 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`, also when the profile is gone; `insufficient_scope`.
-    pub async fn user_info(&self, tenant: TenantId, token: &str) -> Result<Value> {
+    pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<Value> {
         let state = self.tenant(tenant).await?;
-        let claims = self.access_claims(&state, token, "openid")?;
+        let claims = self.access_claims(&state, token, "openid").await?;
         let profile = self
             .profile_of(state.id, &claims)
             .ok_or_else(invalid_token)?;
@@ -76,13 +76,15 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`.
-    pub async fn note_activity(&self, tenant: TenantId, token: &str) -> Result<()> {
+    pub async fn note_activity(&self, tenant: TenantId, token: Presented<'_>) -> Result<()> {
         let state = self.tenant(tenant).await?;
-        self.access_claims(&state, token, "appid_default").map(drop)
+        self.access_claims(&state, token, "appid_default")
+            .await
+            .map(drop)
     }
 
     /// All custom attributes of the bearer.
-    pub async fn own_attributes(&self, token: &str) -> Result<RawObject> {
+    pub async fn own_attributes(&self, token: Presented<'_>) -> Result<RawObject> {
         let bearer = self.bearer(token, READ).await?;
         let profile = bearer.profile;
         self.store()
@@ -97,7 +99,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn own_attribute(&self, token: &str, name: &str) -> Result<RawObject> {
+    pub async fn own_attribute(&self, token: Presented<'_>, name: &str) -> Result<RawObject> {
         let all = self.own_attributes(token).await?;
         let value = all.get(name).ok_or_else(no_such_attribute)?.to_owned();
         let mut one = RawObject::default();
@@ -111,7 +113,7 @@ impl Engine {
     /// `Invalid` past 100 kB in all, or when the text is not UTF-8.
     pub async fn set_own_attribute(
         &self,
-        token: &str,
+        token: Presented<'_>,
         name: &str,
         body: &[u8],
     ) -> Result<RawObject> {
@@ -134,7 +136,11 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn delete_own_attributes(&self, token: &str, name: Option<String>) -> Result<()> {
+    pub async fn delete_own_attributes(
+        &self,
+        token: Presented<'_>,
+        name: Option<String>,
+    ) -> Result<()> {
         let bearer = self.bearer(token, WRITE).await?;
         let (profile, now) = (bearer.profile, self.now());
         self.store()
@@ -156,8 +162,9 @@ impl Engine {
     }
 
     /// The profile of an access token of any instance: the token says which (contract/runtime.md section 1).
-    async fn bearer(&self, token: &str, scope: &str) -> Result<Bearer> {
-        let unverified = jose::decode_unverified_claims(token).map_err(|_| invalid_token())?;
+    async fn bearer(&self, token: Presented<'_>, scope: &str) -> Result<Bearer> {
+        let unverified =
+            jose::decode_unverified_claims(token.token).map_err(|_| invalid_token())?;
         let tenant = unverified
             .get("tenant")
             .and_then(Value::as_str)
@@ -170,7 +177,7 @@ impl Engine {
                 crate::Kind::NotFound => invalid_token(),
                 _ => error,
             })?;
-        let claims = self.access_claims(&state, token, scope)?;
+        let claims = self.access_claims(&state, token, scope).await?;
         if !state.config.get::<UsersProfile>().is_active {
             return Err(Error::unauthenticated(
                 "User profiles are switched off for this instance.",

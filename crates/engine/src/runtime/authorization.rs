@@ -251,7 +251,7 @@ impl Engine {
         }
         if let Some(secret) = browser.session {
             let everywhere = query.get("all_sessions") == Some("true");
-            self.end_session(state.id, secret, everywhere).await?;
+            self.end_session(&state, secret, everywhere).await?;
         }
         Ok(uri.to_owned())
     }

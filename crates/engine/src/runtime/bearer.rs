@@ -8,9 +8,9 @@ use vestibule_model::{
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
-use vestibule_wire::token::Introspection;
+use vestibule_wire::token::{Confirmation, Introspection};
 
-use super::{ClientRequest, subject::SEALED_PROFILE};
+use super::{ClientRequest, Presented, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
@@ -50,6 +50,8 @@ struct Vital {
     /// The profile, where `sub` does not name it.
     #[serde(default)]
     prf: Option<String>,
+    #[serde(default)]
+    cnf: Option<Confirmation>,
 }
 
 impl Engine {
@@ -64,26 +66,34 @@ impl Engine {
             .form
             .get("token")
             .ok_or_else(|| Error::invalid("The parameter token is required."))?;
-        Ok(Introspection {
-            active: self
-                .verified::<Vital>(&state, token)
-                .is_some_and(|vital| self.is_live(&state, &vital)),
-        })
+        let live = self
+            .verified::<Vital>(&state, token)
+            .filter(|vital| self.is_live(&state, vital));
+        Ok(
+            live.map_or_else(Introspection::default, |vital| Introspection {
+                active: true,
+                token_type: vital.cnf.as_ref().map(|_| "DPoP"),
+                cnf: vital.cnf,
+            }),
+        )
     }
 
-    /// The claims of an access token of the instance that holds all of these scopes.
+    /// The claims of an access token of the instance that holds this scope. If it is bound to a key, the bearer has shown the key.
     ///
     /// # Errors
-    /// `Unauthenticated` with code `invalid_token`; `Forbidden` with code `insufficient_scope`.
-    pub(super) fn access_claims(
+    /// `Unauthenticated` with code `invalid_token`, `token_not_bound` or `invalid_dpop_proof`; `Forbidden` with code
+    /// `insufficient_scope`.
+    pub(super) async fn access_claims(
         &self,
         state: &TenantState,
-        token: &str,
+        presented: Presented<'_>,
         scope: &str,
     ) -> Result<Map<String, Value>> {
         let claims = self
-            .verified_claims(state, token)
+            .verified_claims(state, presented.token)
             .ok_or_else(invalid_token)?;
+        let bound = claims.get("cnf").and_then(|cnf| cnf.get("jkt")?.as_str());
+        self.check_possession(state, presented, bound).await?;
         // Only access tokens have a scope.
         let held = claims
             .get("scope")
@@ -121,6 +131,7 @@ impl Engine {
             jti: text("jti")?,
             sub: text("sub"),
             prf: text(SEALED_PROFILE),
+            cnf: None,
         };
         self.is_live(state, &vital).then_some(claims)
     }

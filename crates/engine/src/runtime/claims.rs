@@ -48,6 +48,8 @@ pub(super) struct Issue<'a> {
     pub(super) now: Timestamp,
     /// Their life in seconds.
     pub(super) seconds: i64,
+    /// Thumbprint of the key that the access token is bound to.
+    pub(super) jkt: Option<&'a str>,
 }
 
 /// App ID's header: the version stands here, as an integer (contract/runtime.md section 6.1).
@@ -72,6 +74,7 @@ impl Engine {
         let client = issue.client.to_string();
         let mut claims = self.registered_claims(issue, &client, CLIENT);
         claims.insert("scope".into(), scope.into());
+        confirm(&mut claims, issue);
         self.sign(issue.state, &claims)
     }
 
@@ -96,6 +99,7 @@ impl Engine {
             "scope".into(),
             scope_of(issue, person, (basis, strict)).into(),
         );
+        confirm(&mut access, issue);
         if !basis.userinfo.is_empty() {
             access.insert(USERINFO_CLAIMS.into(), json!(basis.userinfo));
         }
@@ -206,6 +210,13 @@ impl Engine {
             issue.now.millis(),
             vestibule_crypto::random::token(self.random(), 9)
         )
+    }
+}
+
+/// Says which key the token is bound to (RFC 9449 section 6.1).
+fn confirm(claims: &mut Map<String, Value>, issue: &Issue<'_>) {
+    if let Some(jkt) = issue.jkt {
+        claims.insert("cnf".into(), json!({ "jkt": jkt }));
     }
 }
 

@@ -17,7 +17,7 @@ use vestibule_wire::{
     parameters::Parameters,
 };
 
-use super::mobile::signed_its_id;
+use super::{Possession, mobile::signed_its_id};
 use crate::{
     Engine, Error, Kind, Result,
     tenant::{ApplicationState, TenantState},
@@ -42,6 +42,8 @@ pub struct ClientRequest<'a> {
     pub form: &'a Parameters,
     /// Where the request came from.
     pub from: IpAddr,
+    /// What it shows of a key.
+    pub possession: Possession<'a>,
 }
 
 impl Engine {

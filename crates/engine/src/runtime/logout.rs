@@ -22,6 +22,8 @@ const QUESTION_SECONDS: i64 = 900;
 pub enum LogoutStep {
     /// Nobody is signed in at this browser any more. Where the person goes; a page says so where the application did not say.
     Left(Option<String>),
+    /// The same, and a page has to load these addresses in frames first.
+    Telling(Option<String>, Vec<String>),
     /// The person is to say whether they want to sign out.
     Ask {
         /// The instance.
@@ -101,10 +103,15 @@ impl Engine {
         to: Option<String>,
         browser: Browser<'_>,
     ) -> Result<LogoutStep> {
-        if let Some(secret) = browser.session {
-            self.end_session(state.id, secret, false).await?;
-        }
-        Ok(LogoutStep::Left(to))
+        let frames = match browser.session {
+            Some(secret) => self.end_session(state, secret, false).await?,
+            None => Vec::new(),
+        };
+        Ok(if frames.is_empty() {
+            LogoutStep::Left(to)
+        } else {
+            LogoutStep::Telling(to, frames)
+        })
     }
 
     /// Where the application wants the person to go, with its state.

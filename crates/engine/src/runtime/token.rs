@@ -54,7 +54,10 @@ impl Engine {
                 ))
             }
             "authorization_code" => self.redeem_code(&state, application, request).await,
-            "client_credentials" => self.client_tokens(&state, application),
+            "client_credentials" => {
+                let key = self.shown_key(&state, request.possession).await?;
+                self.client_tokens(&state, application, key.as_deref())
+            }
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
             JWT_BEARER => self.custom_tokens(&state, application, request).await,
@@ -71,6 +74,7 @@ impl Engine {
         &self,
         state: &TenantState,
         application: &ApplicationState,
+        jkt: Option<&str>,
     ) -> Result<TokenAnswer> {
         let issue = Issue {
             state,
@@ -78,6 +82,7 @@ impl Engine {
             grant: GrantId::from_random_bytes(self.random_id()),
             now: self.now(),
             seconds: state.config.get::<TokensConfig>().access.expires_in,
+            jkt,
         };
         let roles = application
             .roles
@@ -92,7 +97,7 @@ impl Engine {
             access_token: self.sign_client_token(&issue, &scope)?,
             id_token: None,
             refresh_token: None,
-            token_type: "Bearer",
+            token_type: token_type(issue.jkt),
             expires_in: issue.seconds,
             scope: None,
         })
@@ -104,6 +109,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
+        let jkt = self.shown_key(state, request.possession).await?;
         let login = Login {
             name: required(request, "username")?,
             password: required(request, "password")?,
@@ -112,7 +118,10 @@ impl Engine {
         };
         let person = self.sign_in(state, login).await?;
         let grant = GrantId::from_random_bytes(self.random_id());
-        let basis = Basis::of(&person.provider, self.now());
+        let basis = Basis {
+            jkt,
+            ..Basis::of(&person.provider, self.now())
+        };
         let refresh = self.new_refresh(state, application, &person.provider);
         let kept = refresh.as_ref().map(Refresh::stored);
         if let Some(kept) = kept {
@@ -150,13 +159,14 @@ impl Engine {
             } else {
                 config.access.expires_in
             },
+            jkt: basis.jkt.as_deref(),
         };
         let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
             id_token: Some(tokens.identity),
             refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
-            token_type: "Bearer",
+            token_type: token_type(issue.jkt),
             expires_in: issue.seconds,
             scope: Some(tokens.scope),
         })
@@ -250,6 +260,13 @@ impl OpenedGrant {
             expires_at: refresh.expires_at,
         };
         Ok(t.insert_refresh_token(refresh.hash.as_str(), &token, self.now)?)
+    }
+}
+
+fn token_type(jkt: Option<&str>) -> &'static str {
+    match jkt {
+        Some(_) => "DPoP",
+        None => "Bearer",
     }
 }
 

@@ -21,6 +21,7 @@ use vestibule_store::{
     people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
     profile::{LeftOut, ProfileSearch},
+    pushed::PushedRequest,
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
     session::Session,
@@ -182,6 +183,14 @@ fn session() -> Session {
     }
 }
 
+fn pushed_request() -> PushedRequest {
+    PushedRequest {
+        client: ids().client,
+        sealed: vec![1],
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
 fn refresh_token() -> RefreshToken {
     RefreshToken {
         grant: ids().grant,
@@ -237,6 +246,8 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.insert_initial_token("initial", &initial_token())?;
     t.use_assertion("assertion", NOW.plus_seconds(60))?;
     t.update_registration_hash(ids().client, "registration")?;
+    t.insert_pushed_request("pushed", &pushed_request(), NOW)?;
+    t.insert_proof("proof", NOW.plus_seconds(60))?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
     t.insert_revocation(&Revocation {
         kind: RevocationKind::Token,
@@ -330,6 +341,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.list_initial_tokens()?.is_empty());
     assert!(t.list_consents(ids().profile)?.is_empty());
     assert!(t.find_consent(ids().profile, ids().client)?.is_none());
+    assert!(t.find_pushed_request("pushed")?.is_none());
     assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
@@ -383,6 +395,10 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(!t.delete_consent(ids().profile, ids().client)?);
     // What one instance has seen is new to another.
     assert!(t.use_assertion("assertion", later)?);
+    assert!(!t.delete_pushed_request("pushed")?);
+    // A proof that A has seen is new here.
+    assert!(t.insert_proof("proof", later)?);
+    assert!(!t.insert_proof("proof", later)?);
     assert_eq!(t.delete_profile_sessions(ids().profile)?, 0);
     change_jobs(t, later)?;
     t.lock_people()?;
@@ -410,6 +426,7 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_session("stolen", &session()),
         |t: &mut Tenant<'_, '_>| t.insert_session_client("session", ids().client),
         |t: &mut Tenant<'_, '_>| t.update_consent(ids().profile, &consent()),
+        |t: &mut Tenant<'_, '_>| t.insert_pushed_request("stolen", &pushed_request(), NOW),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
         assert!(

@@ -120,6 +120,9 @@ impl Visitor {
         let (tenant, context, origin) = match step {
             Ok(LogoutStep::Left(Some(uri))) => return self.leave(app, &uri),
             Ok(LogoutStep::Left(None)) => (None, None, None),
+            Ok(LogoutStep::Telling(to, frames)) => {
+                return self.tell(app, to.as_deref(), &frames);
+            }
             Ok(LogoutStep::Ask {
                 tenant,
                 context,
@@ -144,6 +147,27 @@ impl Visitor {
             Some(_) => self.remember(app, &mut response),
             None => self.keep(app, &SessionCookie::Forget, &mut response),
         }
+        response
+    }
+
+    /// A page whose frames tell applications that the person signed out, and that goes on by itself after a moment.
+    fn tell(&self, app: &App, to: Option<&str>, frames: &[String]) -> Response {
+        let sources: Vec<String> = frames
+            .iter()
+            .filter_map(|frame| url::Url::parse(frame).ok())
+            .map(|frame| frame.origin().ascii_serialization())
+            .collect();
+        let mut response = app.pages.render(Page {
+            template: "logout",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! { to, frames => frames.to_vec() },
+            policy: &format!(
+                "frame-src {}; form-action 'none'; frame-ancestors 'none'",
+                sources.join(" ")
+            ),
+        });
+        self.keep(app, &SessionCookie::Forget, &mut response);
         response
     }
 

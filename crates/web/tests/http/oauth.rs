@@ -7,6 +7,8 @@ mod clients;
 mod codes;
 mod consent;
 mod custom;
+mod dpop;
+mod farewell;
 mod keys;
 mod metadata;
 mod mobile;

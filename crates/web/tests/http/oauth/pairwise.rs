@@ -1,7 +1,7 @@
 //! People who are called by another name in each sector (OpenID Connect Core section 8).
 
 use serde_json::{Value, json};
-use vestibule_testkit::on_each_engine;
+use vestibule_testkit::{Elsewhere, on_each_engine};
 
 use super::setup::{CALLBACK, Client, PASSWORD, decode, parameter};
 
@@ -64,7 +64,9 @@ on_each_engine! {
         assert_eq!(theirs["attributes"]["colour"], "blue");
         // Tokens end with what the administrator ends for the profile.
         assert!(one.active(&first["access_token"]).await && one.active(&first["id_token"]).await);
-        client.instance.post(&format!("users/{public}/revoke_refresh_token"), json!({})).await;
+        let people = client.instance.get("cloud_directory/Users").await;
+        let changed = json!({"uuid": people["Resources"][0]["id"], "newPassword": "another password"});
+        client.instance.post("cloud_directory/change_password", changed).await.expect(200);
         assert!(!one.active(&first["access_token"]).await && !one.active(&first["id_token"]).await);
         one.userinfo(&first["access_token"]).await.expect(401);
     }
@@ -96,9 +98,23 @@ on_each_engine! {
 
     async fn several_hosts_need_a_list(server) {
         let client = Client::new(&server).await;
+        let elsewhere = Elsewhere::start().await;
         let path = format!("applications/{}/metadata", client.id);
         let two = json!({"subject_type": "pairwise", "redirect_uris": ["https://a.example.com/", "https://b.example.com/"]});
         client.instance.put(&path, two).await.expect(400);
+        let listed = |list: &str| json!({
+            "subject_type": "pairwise", "redirect_uris": ["https://a.example.com/", "https://b.example.com/"], "sector_identifier_uri": elsewhere.url(list),
+        });
+        elsewhere.answer("/short", 200, r#"["https://a.example.com/"]"#);
+        elsewhere.answer("/odd", 200, r#"{"uris": []}"#);
+        elsewhere.answer("/all", 200, r#"["https://a.example.com/", "https://b.example.com/", "https://c.example.com/"]"#);
+        for bad in ["/short", "/odd", "/missing"] {
+            client.instance.put(&path, listed(bad)).await.expect(400);
+        }
         assert_eq!(client.instance.get(&path).await, json!({}));
+        client.instance.put(&path, listed("/all")).await.expect(200);
+        let one = client.another("regularwebapp").await;
+        set(&one, json!({"subject_type": "pairwise", "redirect_uris": ["https://c.example.com/"], "sector_identifier_uri": elsewhere.url("/all")})).await;
+        assert_eq!(subject(&client).await, subject(&one).await);
     }
 }
