@@ -104,7 +104,7 @@ impl Engine {
             (Some(host), Some(name)) => (host, name.to_owned()),
             _ => return Err(refused()),
         };
-        let listed = self.settings().fetch_from.iter().any(|one| *one == name);
+        let listed = self.settings().fetch_from.contains(&name);
         if url.scheme() != "https" && !(listed && url.scheme() == "http") {
             return Err(refused());
         }

@@ -40,6 +40,7 @@ const TEXTS: &[Text] = texts!(
     "api" "jobs.md",
     "api" "predicates.md",
     "api" "runtime.md",
+    "api" "clients.md",
     "api" "platform.md",
     "formats" "bundle.md",
     "formats" "hash-envelope.md",
