@@ -18,6 +18,7 @@ pub mod logout;
 mod mapping;
 mod person;
 mod public;
+mod pushed;
 mod renewal;
 mod revocation;
 pub mod session;

@@ -85,6 +85,9 @@ pub struct AuthorizationRequest {
     /// Claims asked for one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// What the request was pushed as, if it was.
+    #[serde(default)]
+    pub pushed: Option<String>,
     /// An access token that the application holds: an anonymous one becomes the user's.
     #[serde(skip)]
     pub anonymous_token: Option<String>,
@@ -165,6 +168,7 @@ impl AuthorizationRequest {
                 .map(str::to_owned)
                 .collect(),
             claims,
+            pushed: None,
             anonymous_token: own("appid_access_token"),
             fault: faults.into_iter().next(),
         })

@@ -37,6 +37,10 @@ pub struct Discovery {
     introspection_endpoint: String,
     revocation_endpoint: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    require_pushed_authorization_requests: bool,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
@@ -83,6 +87,11 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
+            pushed_authorization_request_endpoint: demands
+                .pushed_requests
+                .is_offered()
+                .then(|| at("par")),
+            require_pushed_authorization_requests: demands.pushed_requests.is_required(),
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),

@@ -25,6 +25,7 @@ use super::{
     basis::Basis,
     invalid_grant,
     person::Person,
+    pushed::used_up,
     session::SessionUse,
     token::{OpenedGrant, required},
 };
@@ -81,12 +82,17 @@ impl Engine {
             body: serde_json::to_string(&body).map_err(Error::internal)?,
             expires_at: now.plus_seconds(state.demands.code_seconds),
         };
-        let hash = code.hash();
+        let (hash, pushed) = (code.hash(), request.pushed.clone());
         let kept = self
             .store()
             .write::<_, Error>(state.id, move |t| {
                 if !session.apply(t)? {
                     return Ok(false);
+                }
+                if let Some(pushed) = pushed
+                    && !t.delete_pushed_request(&pushed)?
+                {
+                    return Err(used_up());
                 }
                 t.insert_auth_code(hash.as_str(), &row, now)?;
                 Ok(true)

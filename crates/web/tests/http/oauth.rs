@@ -9,6 +9,7 @@ mod dpop;
 mod keys;
 mod pages;
 mod passwords;
+mod pushed;
 mod renewal;
 mod sessions;
 mod setup;

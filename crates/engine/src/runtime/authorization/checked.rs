@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A request whose application and redirect URI are good: from here on, errors go to the application.
-pub(super) struct Checked {
+pub(in crate::runtime) struct Checked {
     pub(super) state: Arc<TenantState>,
     pub(super) client: ClientId,
     pub(super) kind: ApplicationType,
@@ -35,7 +35,7 @@ pub(super) struct Checked {
 
 impl Checked {
     /// What is wrong with the request, if anything, as RFC 6749 section 4.1.2.1 names it.
-    pub(super) fn refusal(&self) -> Option<(&'static str, &'static str)> {
+    pub(in crate::runtime) fn refusal(&self) -> Option<(&'static str, &'static str)> {
         let request = &self.request;
         match request.response_type.as_str() {
             "code" => {}
@@ -56,6 +56,12 @@ impl Checked {
             return Some((fault.error, fault.why));
         }
         match (&request.code_challenge, &request.code_challenge_method) {
+            (None, None) if self.state.demands.pkce => {
+                return Some((
+                    "invalid_request",
+                    "This service takes requests with a code_challenge only.",
+                ));
+            }
             (None, None) if self.kind == ApplicationType::SinglePageApp => {
                 return Some((
                     "invalid_request",
@@ -88,6 +94,15 @@ impl Checked {
             None | Some(CLOUD_DIRECTORY | ANONYMOUS) => None,
             Some(_) => Some(("access_denied", "This identity provider is not available.")),
         }
+    }
+
+    /// What is wrong with how the request came.
+    pub(super) fn not_pushed(&self) -> Option<(&'static str, &'static str)> {
+        let required = self.state.demands.pushed_requests.is_required();
+        (required && self.request.pushed.is_none()).then_some((
+            "invalid_request",
+            "This service takes pushed authorization requests only.",
+        ))
     }
 
     /// Whether a session answers the request without a question to the person.
@@ -135,7 +150,7 @@ impl Checked {
 
 impl Engine {
     /// Makes sure that the application exists and that the redirect URI is on the instance's list.
-    pub(super) fn checked(
+    pub(in crate::runtime) fn checked(
         &self,
         state: Arc<TenantState>,
         request: AuthorizationRequest,
