@@ -13,4 +13,5 @@ mod pushed;
 mod renewal;
 mod sessions;
 mod setup;
+mod signed;
 mod userinfo;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
 use vestibule_model::{
     application::ApplicationType,
     family::redirects::RedirectUris,
     id::ClientId,
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
+    time::Timestamp,
 };
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
@@ -20,6 +22,9 @@ use crate::{
     tenant::{ApplicationState, TenantState},
 };
 
+/// Seconds that a signed answer is good for: JARM section 2.1 recommends ten minutes at most.
+const ANSWER_SECONDS: i64 = 300;
+
 /// A request whose application and redirect URI are good: from here on, errors go to the application.
 pub(in crate::runtime) struct Checked {
     pub(super) state: Arc<TenantState>,
@@ -31,6 +36,8 @@ pub(in crate::runtime) struct Checked {
     pub(super) subject: Option<String>,
     /// What the answer names as its issuer.
     pub(super) issuer: String,
+    /// When the request was looked at.
+    pub(super) now: Timestamp,
 }
 
 impl Checked {
@@ -54,6 +61,9 @@ impl Checked {
         }
         if let Some(fault) = request.fault {
             return Some((fault.error, fault.why));
+        }
+        if request.signed_answer && !self.state.oauth.jarm {
+            return Some(("invalid_request", "Signed answers are switched off."));
         }
         match (&request.code_challenge, &request.code_challenge_method) {
             (None, None) if self.state.demands.pkce => {
@@ -132,12 +142,31 @@ impl Checked {
         ])
     }
 
+    /// The answer as one signed member (JARM section 2.1). What cannot be signed does not go out unsigned.
+    fn signed(&self, members: &[(&'static str, String)]) -> (&'static str, String) {
+        let key = &self.state.signing_key;
+        let header = json!({"alg": key.algorithm().name(), "kid": key.kid(), "typ": "JWT"});
+        let mut claims: Map<String, Value> = members
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+            .collect();
+        claims.insert("aud".into(), self.client.to_string().into());
+        claims.insert("exp".into(), (self.now.seconds() + ANSWER_SECONDS).into());
+        match key.sign(&header, &claims) {
+            Ok(response) => ("response", response),
+            Err(_) => ("error", String::from("server_error")),
+        }
+    }
+
     pub(super) fn answer(&self, mut members: Vec<(&'static str, String)>) -> Answer {
         if let Some(state) = &self.request.state {
             members.push(("state", state.clone()));
         }
         if self.request.response_mode != ResponseMode::WebMessage {
             members.push(("iss", self.issuer.clone()));
+        }
+        if self.request.signed_answer && self.state.oauth.jarm {
+            members = vec![self.signed(&members)];
         }
         Answer {
             session: None,
@@ -169,6 +198,7 @@ impl Engine {
             kind: found.application.kind,
             application: found.application.name.clone(),
             issuer: state.issuer(&self.settings().public_url),
+            now: self.now(),
             request,
             subject,
             state,
