@@ -216,14 +216,22 @@ fn no_such_profile() -> Error {
 /// Refuses what metadata may ask for and this service does not do.
 pub(crate) fn supported(metadata: &ClientMetadata, oauth: &OauthConfig) -> Result<(), Invalid> {
     let signs = oauth.signing_algorithm.name();
-    if metadata
-        .id_token_signed_response_alg
-        .is_some_and(|wanted| wanted.name() != signs)
-    {
-        return Err(Invalid::new(
+    for (field, wanted) in [
+        (
             "id_token_signed_response_alg",
-            format!("the instance signs with {signs}"),
-        ));
+            metadata.id_token_signed_response_alg,
+        ),
+        (
+            "authorization_signed_response_alg",
+            metadata.authorization_signed_response_alg,
+        ),
+    ] {
+        if wanted.is_some_and(|wanted| wanted.name() != signs) {
+            return Err(Invalid::new(
+                field,
+                format!("the instance signs with {signs}"),
+            ));
+        }
     }
     if metadata.userinfo_signed_response_alg.is_some() {
         return Err(Invalid::new(

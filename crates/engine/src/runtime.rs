@@ -20,6 +20,7 @@ mod mapping;
 mod mobile;
 mod person;
 mod public;
+mod pushed;
 mod registration;
 mod renewal;
 mod revocation;

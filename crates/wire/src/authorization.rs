@@ -68,6 +68,9 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<String>,
     /// How the answer goes back.
     pub response_mode: ResponseMode,
+    /// Whether the answer is to be signed (JARM section 2.3).
+    #[serde(default)]
+    pub signed_answer: bool,
     /// What the person is to be asked.
     #[serde(default)]
     pub prompt: Prompt,
@@ -85,6 +88,9 @@ pub struct AuthorizationRequest {
     /// Claims asked for one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// What the request was pushed as, if it was.
+    #[serde(default)]
+    pub pushed: Option<String>,
     /// An access token that the application holds: an anonymous one becomes the user's.
     #[serde(skip)]
     pub anonymous_token: Option<String>,
@@ -105,12 +111,14 @@ impl AuthorizationRequest {
         let words = |name: &str| query.get(name).unwrap_or_default().split(' ');
         let mut faults = Vec::new();
         let mut noted = |found: Option<Fault>| faults.extend(found);
-        let response_mode = match query.get("response_mode") {
-            None | Some("query") => ResponseMode::Query,
-            Some("form_post") => ResponseMode::FormPost,
+        let mode = query.get("response_mode");
+        let signed_answer = matches!(mode, Some("jwt" | "query.jwt" | "form_post.jwt"));
+        let response_mode = match mode {
+            None | Some("query" | "jwt" | "query.jwt") => ResponseMode::Query,
+            Some("form_post" | "form_post.jwt") => ResponseMode::FormPost,
             Some("web_message") => ResponseMode::WebMessage,
             Some(_) => {
-                let why = "The response_mode must be query, form_post or web_message.";
+                let why = "The response_mode must be query, form_post or web_message, or jwt, query.jwt or form_post.jwt for a signed answer.";
                 noted(Some(fault("invalid_request", why)));
                 ResponseMode::Query
             }
@@ -156,6 +164,7 @@ impl AuthorizationRequest {
             code_challenge_method: own("code_challenge_method"),
             dpop_jkt,
             response_mode,
+            signed_answer,
             prompt,
             max_age,
             login_hint: own("login_hint"),
@@ -165,6 +174,7 @@ impl AuthorizationRequest {
                 .map(str::to_owned)
                 .collect(),
             claims,
+            pushed: None,
             anonymous_token: own("appid_access_token"),
             fault: faults.into_iter().next(),
         })
@@ -258,6 +268,12 @@ mod tests {
             Some("request_uri_not_supported")
         );
         assert_eq!(error("&response_mode=fragment"), Some("invalid_request"));
+        assert_eq!(
+            error("&response_mode=fragment.jwt"),
+            Some("invalid_request")
+        );
+        assert!(read("&response_mode=form_post.jwt").signed_answer);
+        assert!(!read("&response_mode=form_post").signed_answer);
         assert_eq!(error("&claims=7"), Some("invalid_request"));
         assert_eq!(error("&dpop_jkt=abc"), Some("invalid_request"));
         assert_eq!(

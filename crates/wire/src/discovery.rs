@@ -50,6 +50,10 @@ pub struct Discovery {
     revocation_endpoint: String,
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    require_pushed_authorization_requests: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
@@ -59,7 +63,9 @@ pub struct Discovery {
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 3],
+    response_modes_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_signing_alg_values_supported: Vec<&'static str>,
     claims_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     claims_parameter_supported: bool,
@@ -91,6 +97,12 @@ impl Discovery {
             let names = algorithms.iter().map(|algorithm| algorithm.name());
             names.collect::<Vec<_>>()
         };
+        let mut modes = vec!["query", "form_post", "web_message"];
+        let mut signed_answers = Vec::new();
+        if oauth.jarm {
+            modes.extend(["jwt", "query.jwt", "form_post.jwt"]);
+            signed_answers.push(oauth.signing_algorithm.name());
+        }
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -104,6 +116,11 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
+            pushed_authorization_request_endpoint: demands
+                .pushed_requests
+                .is_offered()
+                .then(|| at("par")),
+            require_pushed_authorization_requests: demands.pushed_requests.is_required(),
             registration_endpoint: None,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
@@ -113,7 +130,8 @@ impl Discovery {
             id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
-            response_modes_supported: ["query", "form_post", "web_message"],
+            response_modes_supported: modes,
+            authorization_signing_alg_values_supported: signed_answers,
             claims_supported: TOKEN_CLAIMS.into_iter().chain(about_people).collect(),
             claim_types_supported: ["normal"],
             claims_parameter_supported: true,

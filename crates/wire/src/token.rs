@@ -23,6 +23,15 @@ pub struct TokenAnswer {
     pub scope: Option<String>,
 }
 
+/// What the pushed authorization request endpoint answers (RFC 9126 section 2.2).
+#[derive(Serialize, JsonSchema)]
+pub struct Pushed {
+    /// Stands for the request at the authorization endpoint, once.
+    pub request_uri: String,
+    /// Seconds, a number.
+    pub expires_in: i64,
+}
+
 /// What the introspection endpoint answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Introspection {

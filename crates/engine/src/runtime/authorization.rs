@@ -39,7 +39,7 @@ use super::{
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// Seconds that a sign-in form works.
-const FORM_SECONDS: i64 = 900;
+pub(super) const FORM_SECONDS: i64 = 900;
 
 /// What comes next.
 #[derive(Debug)]
@@ -164,12 +164,11 @@ impl Engine {
         browser: Browser<'_>,
     ) -> Result<Step> {
         let state = self.tenant(tenant).await?;
-        let mut request =
-            AuthorizationRequest::read(query).map_err(|error| Error::invalid(error.to_string()))?;
+        let mut request = self.requested(&state, query).await?;
         let anonymous = self.anonymous_of(&state, request.anonymous_token.take().as_deref());
         let subject = self.expected_subject(&state, &mut request);
         let checked = self.checked(state, request, subject)?;
-        if let Some((error, why)) = checked.refusal() {
+        if let Some((error, why)) = checked.refusal().or_else(|| checked.not_pushed()) {
             return Ok(Step::Answer(checked.refuse(error, why)));
         }
         if checked.request.idp.as_deref() == Some(ANONYMOUS) {

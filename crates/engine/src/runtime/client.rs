@@ -184,7 +184,7 @@ impl Engine {
             audience
                 .as_str()
                 .and_then(|text| text.strip_prefix(issuer.as_str()))
-                .is_some_and(|rest| matches!(rest, "" | "/token"))
+                .is_some_and(|rest| matches!(rest, "" | "/token" | "/par"))
         };
         // Nobody else may be meant: an assertion that is good elsewhere could have been made for there.
         let meant = match claims.get("aud")? {

@@ -25,6 +25,7 @@ use super::{
     basis::Basis,
     invalid_grant,
     person::Person,
+    pushed::used_up,
     session::SessionUse,
     token::{OpenedGrant, required},
 };
@@ -81,7 +82,7 @@ impl Engine {
             body: serde_json::to_string(&body).map_err(Error::internal)?,
             expires_at: now.plus_seconds(state.demands.code_seconds),
         };
-        let hash = code.hash();
+        let (hash, pushed) = (code.hash(), request.pushed.clone());
         let found = state.applications.get(&client);
         let hears = found.is_some_and(ApplicationState::hears_of_logout);
         let kept = self
@@ -92,6 +93,11 @@ impl Engine {
                 }
                 if let Some(session) = session.hash().filter(|_| hears) {
                     t.insert_session_client(session.as_str(), client)?;
+                }
+                if let Some(pushed) = pushed
+                    && !t.delete_pushed_request(&pushed)?
+                {
+                    return Err(used_up());
                 }
                 t.insert_auth_code(hash.as_str(), &row, now)?;
                 Ok(true)

@@ -153,7 +153,7 @@ fn algorithms() -> [Algorithm; 3] {
 }
 
 /// A proof that is missing or wrong (RFC 9449 section 5).
-fn invalid_proof(public: &str) -> Error {
+pub(super) fn invalid_proof(public: &str) -> Error {
     Error::new(Kind::Invalid, "invalid_dpop_proof", public)
 }
 

@@ -31,6 +31,11 @@ const AUTHORIZATION: &[Query] = &[
         "Where the answer goes; on the instance's list.",
     ),
     required("response_type", "code"),
+    optional(
+        "request_uri",
+        "What a pushed request got; nothing but client_id is needed beside it.",
+    ),
+    optional("dpop_jkt", "Thumbprint of the key that the code is for."),
     optional("scope", "Scopes."),
     optional("state", "Comes back unchanged."),
     optional("nonce", "Comes back in the identity token."),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
 use vestibule_model::{
     application::metadata::ClientMetadata,
     id::{ClientId, ProfileId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
+    time::Timestamp,
 };
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
@@ -20,8 +22,11 @@ use crate::{
     tenant::{ApplicationState, TenantState},
 };
 
+/// Seconds that a signed answer is good for: JARM section 2.1 recommends ten minutes at most.
+const ANSWER_SECONDS: i64 = 300;
+
 /// A request whose application and redirect URI are good: from here on, errors go to the application.
-pub(super) struct Checked {
+pub(in crate::runtime) struct Checked {
     pub(super) state: Arc<TenantState>,
     pub(super) client: ClientId,
     /// Whether PKCE is the only proof of the application.
@@ -34,11 +39,13 @@ pub(super) struct Checked {
     pub(super) subject: Option<String>,
     /// What the answer names as its issuer.
     pub(super) issuer: String,
+    /// When the request was looked at.
+    pub(super) now: Timestamp,
 }
 
 impl Checked {
     /// What is wrong with the request, if anything, as RFC 6749 section 4.1.2.1 names it.
-    pub(super) fn refusal(&self) -> Option<(&'static str, &'static str)> {
+    pub(in crate::runtime) fn refusal(&self) -> Option<(&'static str, &'static str)> {
         let request = &self.request;
         match request.response_type.as_str() {
             "code" => {}
@@ -58,7 +65,16 @@ impl Checked {
         if let Some(fault) = request.fault {
             return Some((fault.error, fault.why));
         }
+        if request.signed_answer && !self.state.oauth.jarm {
+            return Some(("invalid_request", "Signed answers are switched off."));
+        }
         match (&request.code_challenge, &request.code_challenge_method) {
+            (None, None) if self.state.demands.pkce => {
+                return Some((
+                    "invalid_request",
+                    "This service takes requests with a code_challenge only.",
+                ));
+            }
             (None, None) if self.public => {
                 return Some((
                     "invalid_request",
@@ -91,6 +107,22 @@ impl Checked {
             None | Some(CLOUD_DIRECTORY | ANONYMOUS) => None,
             Some(_) => Some(("access_denied", "This identity provider is not available.")),
         }
+    }
+
+    /// What is wrong with how the request came.
+    pub(super) fn not_pushed(&self) -> Option<(&'static str, &'static str)> {
+        let found = self.state.applications.get(&self.client);
+        let own = found.is_some_and(|found| {
+            found
+                .application
+                .metadata
+                .require_pushed_authorization_requests
+        });
+        let required = own || self.state.demands.pushed_requests.is_required();
+        (required && self.request.pushed.is_none()).then_some((
+            "invalid_request",
+            "This service takes pushed authorization requests only.",
+        ))
     }
 
     /// Whether a session answers the request without a question to the person.
@@ -136,12 +168,31 @@ impl Checked {
         ])
     }
 
+    /// The answer as one signed member (JARM section 2.1). What cannot be signed does not go out unsigned.
+    fn signed(&self, members: &[(&'static str, String)]) -> (&'static str, String) {
+        let key = &self.state.signing_key;
+        let header = json!({"alg": key.algorithm().name(), "kid": key.kid(), "typ": "JWT"});
+        let mut claims: Map<String, Value> = members
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+            .collect();
+        claims.insert("aud".into(), self.client.to_string().into());
+        claims.insert("exp".into(), (self.now.seconds() + ANSWER_SECONDS).into());
+        match key.sign(&header, &claims) {
+            Ok(response) => ("response", response),
+            Err(_) => ("error", String::from("server_error")),
+        }
+    }
+
     pub(super) fn answer(&self, mut members: Vec<(&'static str, String)>) -> Answer {
         if let Some(state) = &self.request.state {
             members.push(("state", state.clone()));
         }
         if self.request.response_mode != ResponseMode::WebMessage {
             members.push(("iss", self.issuer.clone()));
+        }
+        if self.request.signed_answer && self.state.oauth.jarm {
+            members = vec![self.signed(&members)];
         }
         Answer {
             session: None,
@@ -154,7 +205,7 @@ impl Checked {
 
 impl Engine {
     /// Makes sure that the application exists and that the redirect URI is its own, or on the instance's list where it has none.
-    pub(super) fn checked(
+    pub(in crate::runtime) fn checked(
         &self,
         state: Arc<TenantState>,
         mut request: AuthorizationRequest,
@@ -171,6 +222,7 @@ impl Engine {
             third_party: found.is_third_party(),
             application: found.application.name.clone(),
             issuer: state.issuer(&self.settings().public_url),
+            now: self.now(),
             request,
             subject,
             state,
