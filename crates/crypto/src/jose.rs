@@ -1,45 +1,64 @@
-//! JSON Web Signatures, keys and tokens (RFC 7515, 7517, 7519): a thin layer over aws-lc with parsed keys and an allow-list of
-//! algorithms.
+//! JSON Web Signatures, keys and tokens (RFC 7515, 7517, 7518, 7519, 8037): a thin layer over aws-lc with parsed keys and an allow-list
+//! of algorithms. A public key verifies with its own algorithms only; a shared secret has a function of its own, so that no public
+//! key is ever taken for a secret.
 
-use std::{fmt, sync::Arc};
+mod jwk;
+mod signing;
+#[cfg(test)]
+mod tests;
 
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
-    rand::SystemRandom,
-    rsa::{KeyPair as RsaKeyPair, KeySize, PublicKeyComponents},
-    signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256},
-};
-use base64::{
-    Engine as _,
-    engine::{
-        GeneralPurpose,
-        general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-    },
-};
+use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{
-    random::Random,
-    seal::{MasterKey, SealError},
+pub use self::{
+    jwk::{Jwk, JwkSet, VerifyingKey},
+    signing::SigningKey,
 };
+use crate::seal::SealError;
 
 /// Longest token that is looked at, in bytes: one with 100 kB of mapped claims (contract/runtime.md section 6.6) in base64.
 pub const LONGEST_TOKEN: usize = 192 << 10;
 
-/// Signature algorithms. There is no `none`.
+/// Name of the algorithm of [`verify_with_secret`].
+pub const HS256: &str = "HS256";
+
+/// Fewest bytes of a shared secret: as many as the digest has (RFC 7518 section 3.2).
+pub const SHORTEST_SECRET: usize = 32;
+
+/// Signature algorithms of public keys. There is no `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
+    /// RSASSA-PSS with SHA-256 and a salt as long as the digest.
+    PS256,
+    /// ECDSA on P-256 with SHA-256; the signature is `r` and `s` side by side.
+    ES256,
+    /// Ed25519 (RFC 8037).
+    EdDSA,
 }
 
 impl Algorithm {
-    /// The registered name (RFC 7518 section 3.1).
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
+
+    /// The registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
     pub const fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
         }
+    }
+
+    /// The algorithm of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 }
 
@@ -52,213 +71,24 @@ pub enum JoseError {
     /// The signature is not of this key and algorithm.
     #[error("the signature is not valid")]
     BadSignature,
-    /// The algorithm is not allowed here.
+    /// The algorithm is not allowed here, or not one of this key.
     #[error("the algorithm is not allowed")]
     AlgorithmRefused,
     /// The key is not of a supported kind, or too weak.
-    #[error("the key is not an RSA key of 2048 to 8192 bits")]
+    #[error("the key is not RSA of 2048 to 8192 bits, P-256 or Ed25519")]
     BadKey,
+    /// The key came with its private part, which nobody but its owner may have.
+    #[error("the key has a private part")]
+    PrivateKey,
+    /// The key set is too large.
+    #[error("the key set has more than 20 keys or 64 kB")]
+    TooManyKeys,
     /// aws-lc failed.
     #[error("the cryptographic library failed")]
     Library,
     /// The private key does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
-}
-
-/// A private key that signs. Parsed once; neither prints nor serializes.
-pub struct SigningKey {
-    kid: String,
-    algorithm: Algorithm,
-    pair: RsaKeyPair,
-    random: SystemRandom,
-    public: VerifyingKey,
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
-    }
-}
-
-impl SigningKey {
-    /// Makes a key. RSA keys have 2048 bits; this takes tens of milliseconds.
-    pub fn generate(algorithm: Algorithm, kid: impl Into<String>) -> Result<Self, JoseError> {
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| JoseError::Library)?;
-        Self::of(algorithm, kid.into(), pair)
-    }
-
-    fn of(algorithm: Algorithm, kid: String, pair: RsaKeyPair) -> Result<Self, JoseError> {
-        let public = pair.public_key();
-        let jwk = Jwk {
-            kty: String::from("RSA"),
-            use_: Some(String::from("sig")),
-            n: URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
-            e: URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
-            alg: Some(algorithm.name().to_owned()),
-            kid: Some(kid.clone()),
-        };
-        Ok(Self {
-            public: VerifyingKey::from_jwk(&jwk)?,
-            kid,
-            algorithm,
-            pair,
-            random: SystemRandom::new(),
-        })
-    }
-
-    /// Seals the private key for storage.
-    pub fn to_sealed(
-        &self,
-        master: &MasterKey,
-        context: &[u8],
-        random: &dyn Random,
-    ) -> Result<Vec<u8>, JoseError> {
-        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| JoseError::Library)?;
-        let mut text = zeroize::Zeroizing::new(Vec::new());
-        text.extend_from_slice(self.algorithm.name().as_bytes());
-        text.push(0);
-        text.extend_from_slice(self.kid.as_bytes());
-        text.push(0);
-        text.extend_from_slice(der.as_ref());
-        Ok(master.seal(context, &text, random))
-    }
-
-    /// Opens a sealed private key.
-    pub fn from_sealed(
-        master: &MasterKey,
-        context: &[u8],
-        sealed: &[u8],
-    ) -> Result<Self, JoseError> {
-        let plain = master.open(context, sealed)?;
-        let mut parts = plain.splitn(3, |b| *b == 0);
-        let (Some(algorithm), Some(kid), Some(der)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(JoseError::BadKey);
-        };
-        if algorithm != Algorithm::RS256.name().as_bytes() {
-            return Err(JoseError::AlgorithmRefused);
-        }
-        let kid = String::from_utf8(kid.to_vec()).map_err(|_| JoseError::BadKey)?;
-        let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| JoseError::BadKey)?;
-        Self::of(Algorithm::RS256, kid, pair)
-    }
-
-    /// Its id.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// Its algorithm.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    /// The public half, to publish.
-    pub fn public_jwk(&self) -> &Jwk {
-        &self.public.jwk
-    }
-
-    /// The public half, to verify with.
-    pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.public
-    }
-
-    /// Signs `claims` under `header` as a compact JWS. `header` is given whole: it must name this key's algorithm.
-    pub fn sign(
-        &self,
-        header: &impl Serialize,
-        claims: &impl Serialize,
-    ) -> Result<String, JoseError> {
-        let header = serde_json::to_vec(header).map_err(|_| JoseError::Malformed)?;
-        let claims = serde_json::to_vec(claims).map_err(|_| JoseError::Malformed)?;
-        let mut out = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 350);
-        URL_SAFE_NO_PAD.encode_string(&header, &mut out);
-        out.push('.');
-        URL_SAFE_NO_PAD.encode_string(&claims, &mut out);
-        let mut signature = [0; 1024];
-        let signature = signature
-            .get_mut(..self.pair.public_modulus_len())
-            .ok_or(JoseError::BadKey)?;
-        self.pair
-            .sign(&RSA_PKCS1_SHA256, &self.random, out.as_bytes(), signature)
-            .map_err(|_| JoseError::Library)?;
-        out.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut out);
-        Ok(out)
-    }
-}
-
-/// An RSA public key as JSON (RFC 7517, RFC 7518 section 6.3.1). Members that are not listed are ignored on input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Jwk {
-    /// `RSA`.
-    pub kty: String,
-    /// `sig`.
-    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
-    pub use_: Option<String>,
-    /// Modulus, base64url. Padding and a leading zero byte are accepted on input (contract/runtime.md section 4.11).
-    pub n: String,
-    /// Exponent, base64url.
-    pub e: String,
-    /// Algorithm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alg: Option<String>,
-    /// Key id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kid: Option<String>,
-}
-
-/// A public key that verifies, parsed once.
-#[derive(Clone)]
-pub struct VerifyingKey {
-    jwk: Jwk,
-    parsed: Arc<ParsedPublicKey>,
-}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({:?})", self.jwk.kid)
-    }
-}
-
-impl VerifyingKey {
-    /// From a JWK: RSA, 2048 to 8192 bits.
-    pub fn from_jwk(jwk: &Jwk) -> Result<Self, JoseError> {
-        if jwk.kty != "RSA" {
-            return Err(JoseError::BadKey);
-        }
-        let (n, e) = (integer(&jwk.n)?, integer(&jwk.e)?);
-        if n.len() < 256 || n.len() > 1024 {
-            return Err(JoseError::BadKey);
-        }
-        let parsed = PublicKeyComponents { n: &*n, e: &*e }
-            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-            .map_err(|_| JoseError::BadKey)?;
-        Ok(Self {
-            jwk: jwk.clone(),
-            parsed: Arc::new(parsed),
-        })
-    }
-
-    /// From PEM: `PUBLIC KEY` (SubjectPublicKeyInfo) or `RSA PUBLIC KEY` (PKCS#1), 2048 to 8192 bits.
-    pub fn from_rsa_pem(pem: &str) -> Result<Self, JoseError> {
-        let der = der_of_pem(pem).ok_or(JoseError::BadKey)?;
-        let public = aws_lc_rs::rsa::PublicKey::from_der(&der).map_err(|_| JoseError::BadKey)?;
-        Self::from_jwk(&Jwk {
-            kty: String::from("RSA"),
-            use_: None,
-            n: URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
-            e: URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
-            alg: None,
-            kid: None,
-        })
-    }
-
-    /// The key as JSON.
-    pub fn jwk(&self) -> &Jwk {
-        &self.jwk
-    }
 }
 
 /// The header of a compact JWS, before anything about it was verified.
@@ -280,14 +110,23 @@ pub struct Header {
     crit: Option<Value>,
 }
 
+impl Header {
+    /// Whether the type is `application/{subtype}`; the prefix may be left out (RFC 7515 section 4.1.9).
+    pub fn is_type(&self, subtype: &str) -> bool {
+        let Some(typ) = &self.typ else { return false };
+        let prefix = "application/";
+        let bare = match typ.get(..prefix.len()) {
+            Some(start) if start.eq_ignore_ascii_case(prefix) => typ.get(prefix.len()..),
+            _ => Some(typ.as_str()),
+        };
+        bare.is_some_and(|bare| bare.eq_ignore_ascii_case(subtype))
+    }
+}
+
 /// Reads the header only, to find the key. Nothing in it may be trusted yet.
 pub fn decode_unverified_header(token: &str) -> Result<Header, JoseError> {
-    if token.len() > LONGEST_TOKEN {
-        return Err(JoseError::Malformed);
-    }
-    let (header, _) = token.split_once('.').ok_or(JoseError::Malformed)?;
     let header: Header =
-        serde_json::from_slice(&decode(header)?).map_err(|_| JoseError::Malformed)?;
+        serde_json::from_slice(&unverified_part(token, 0)?).map_err(|_| JoseError::Malformed)?;
     if header.crit.is_some() {
         return Err(JoseError::Malformed);
     }
@@ -296,11 +135,15 @@ pub fn decode_unverified_header(token: &str) -> Result<Header, JoseError> {
 
 /// Reads the claims without verifying anything: only to find out whose key to verify with.
 pub fn decode_unverified_claims(token: &str) -> Result<Map<String, Value>, JoseError> {
-    if token.len() > LONGEST_TOKEN {
+    serde_json::from_slice(&unverified_part(token, 1)?).map_err(|_| JoseError::Malformed)
+}
+
+pub(crate) fn unverified_part(token: &str, index: usize) -> Result<Vec<u8>, JoseError> {
+    if token.len() > LONGEST_TOKEN || !token.contains('.') {
         return Err(JoseError::Malformed);
     }
-    let claims = token.split('.').nth(1).ok_or(JoseError::Malformed)?;
-    serde_json::from_slice(&decode(claims)?).map_err(|_| JoseError::Malformed)
+    let part = token.split('.').nth(index).ok_or(JoseError::Malformed)?;
+    decode(part)
 }
 
 /// Verifies the signature and answers the claims. Times, issuer and audience are the caller's to check.
@@ -319,49 +162,75 @@ pub fn verify_as<T: DeserializeOwned>(
     key: &VerifyingKey,
     allowed: &[Algorithm],
 ) -> Result<T, JoseError> {
-    if !allowed
-        .iter()
-        .any(|algorithm| algorithm.name() == header.alg)
-    {
+    let parts = Parts::of(token)?;
+    key.verify(&parts, allowed_algorithm(header, allowed)?)?;
+    parts.claims()
+}
+
+/// Verifies an HS256 token with a secret that both sides know, of [`SHORTEST_SECRET`] bytes at least, and answers the claims. The
+/// comparison takes as long whatever differs.
+pub fn verify_with_secret<T: DeserializeOwned>(
+    token: &str,
+    header: &Header,
+    secret: &[u8],
+) -> Result<T, JoseError> {
+    if header.alg != HS256 {
         return Err(JoseError::AlgorithmRefused);
     }
-    let (signed, signature) = token.rsplit_once('.').ok_or(JoseError::Malformed)?;
-    let (_, claims) = signed.split_once('.').ok_or(JoseError::Malformed)?;
-    if claims.contains('.') {
-        return Err(JoseError::Malformed);
+    if secret.len() < SHORTEST_SECRET {
+        return Err(JoseError::BadKey);
     }
-    key.parsed
-        .verify_sig(signed.as_bytes(), &decode(signature)?)
+    let parts = Parts::of(token)?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::verify(&key, parts.signed.as_bytes(), &parts.signature)
         .map_err(|_| JoseError::BadSignature)?;
-    serde_json::from_slice(&decode(claims)?).map_err(|_| JoseError::Malformed)
+    parts.claims()
+}
+
+/// The algorithm that a header claims, if it is allowed.
+pub(crate) fn allowed_algorithm(
+    header: &Header,
+    allowed: &[Algorithm],
+) -> Result<Algorithm, JoseError> {
+    allowed
+        .iter()
+        .copied()
+        .find(|algorithm| algorithm.name() == header.alg)
+        .ok_or(JoseError::AlgorithmRefused)
+}
+
+/// The three parts of a compact JWS.
+pub(crate) struct Parts<'a> {
+    /// What the signature is of.
+    signed: &'a str,
+    claims: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(token: &'a str) -> Result<Self, JoseError> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(JoseError::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(JoseError::Malformed)?;
+        let (_, claims) = signed.split_once('.').ok_or(JoseError::Malformed)?;
+        if claims.contains('.') {
+            return Err(JoseError::Malformed);
+        }
+        Ok(Self {
+            signed,
+            claims,
+            signature: decode(signature)?,
+        })
+    }
+
+    pub(crate) fn claims<T: DeserializeOwned>(&self) -> Result<T, JoseError> {
+        serde_json::from_slice(&decode(self.claims)?).map_err(|_| JoseError::Malformed)
+    }
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, JoseError> {
     URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| JoseError::Malformed)
-}
-
-/// An unsigned integer of a JWK, leniently.
-fn integer(text: &str) -> Result<Vec<u8>, JoseError> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::URL_SAFE,
-        base64::engine::GeneralPurposeConfig::new()
-            .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
-    );
-    let bytes = LENIENT.decode(text).map_err(|_| JoseError::BadKey)?;
-    let zeros = bytes.iter().take_while(|b| **b == 0).count();
-    Ok(bytes.get(zeros..).unwrap_or_default().to_vec())
-}
-
-fn der_of_pem(pem: &str) -> Option<Vec<u8>> {
-    let pem = pem.trim();
-    let label = ["PUBLIC KEY", "RSA PUBLIC KEY"]
-        .into_iter()
-        .find(|label| pem.starts_with(&format!("-----BEGIN {label}-----")))?;
-    let body = pem
-        .strip_prefix(&format!("-----BEGIN {label}-----"))?
-        .strip_suffix(&format!("-----END {label}-----"))?;
-    let text: String = body.chars().filter(|c| !c.is_whitespace()).collect();
-    STANDARD.decode(text).ok()
 }

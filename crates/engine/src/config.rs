@@ -109,6 +109,16 @@ impl Engine {
         writer: &Writer,
         change: impl FnOnce(&F) -> F + Send + 'static,
     ) -> Result<F> {
+        self.change_family_and(writer, change, |_| Ok(())).await
+    }
+
+    /// The same, with what else belongs to the change, in one transaction.
+    pub(crate) async fn change_family_and<F: Rules>(
+        &self,
+        writer: &Writer,
+        change: impl FnOnce(&F) -> F + Send + 'static,
+        also: impl FnOnce(&mut Tenant<'_, '_>) -> Result<()> + Send + 'static,
+    ) -> Result<F> {
         let engine = self.clone();
         self.change_tenant(writer, move |tenant, now| {
             let current = engine.read_document::<F>(tenant)?;
@@ -123,6 +133,7 @@ impl Engine {
             }
             let plain = Zeroizing::new(serde_json::to_vec(&next).map_err(Error::internal)?);
             engine.write_document(tenant, F::NAME, &plain, now)?;
+            also(tenant)?;
             Ok(next)
         })
         .await

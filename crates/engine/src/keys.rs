@@ -1,11 +1,16 @@
 //! Signing keys of instances: a new one by call or by schedule, while what the old ones signed stays good until it runs out.
 
-use vestibule_model::{id::TenantId, time::Timestamp};
-use vestibule_store::scope::Tenant;
+use vestibule_crypto::jose::Algorithm;
+use vestibule_model::{
+    family::oauth::{OauthConfig, SigningAlgorithm},
+    id::TenantId,
+    time::Timestamp,
+};
+use vestibule_store::{scope::Tenant, snapshot::SealedKey};
 
 use crate::{
     Engine, Error, Result,
-    access::{Manager, Reader},
+    access::{Manager, Reader, Writer},
     runtime::LONGEST_LIFE,
 };
 
@@ -30,13 +35,13 @@ pub struct KeyInfo {
 }
 
 impl Engine {
-    /// The signing keys, the one that signs first.
+    /// The signing keys, newest first.
     pub async fn list_signing_keys(&self, reader: &Reader) -> Result<Vec<KeyInfo>> {
         self.store().read(reader.tenant(), listed).await
     }
 
-    /// Makes a new signing key. Tokens of the old one stay good until they run out, 90 days at most; with `at_once` they are refused from
-    /// now on, which is for a key that somebody else may have.
+    /// Makes a new signing key of each algorithm that the instance signs with. Tokens of the old ones stay good until they run out, 90 days at most; with `at_once` they are refused
+    /// from now on, which is for a key that somebody else may have.
     ///
     /// # Errors
     /// `too_many_keys` (409) when twenty keys are still needed.
@@ -88,27 +93,61 @@ impl Engine {
         at_once: bool,
         only_before: Option<Timestamp>,
     ) -> Result<Vec<KeyInfo>> {
-        let fresh = self.make_signing_key(tenant).await?;
+        let state = self.tenant_in_any_state(tenant).await?;
+        let mut fresh = Vec::new();
+        for algorithm in &state.algorithms {
+            fresh.push(self.make_signing_key(tenant, *algorithm).await?);
+        }
         let now = self.now();
         self.change_keys(tenant, move |t| {
             let known = t.list_signing_keys()?;
-            let newer = |before| known.iter().any(|key| key.created_at >= before);
-            if only_before.is_some_and(newer) {
-                return listed(t);
+            fresh.retain(|key| {
+                let newer = |before| {
+                    known
+                        .iter()
+                        .any(|one| one.algorithm == key.algorithm && one.created_at >= before)
+                };
+                !only_before.is_some_and(newer)
+            });
+            for key in &fresh {
+                t.retire_signing_keys(&key.algorithm, now)?;
             }
-            t.retire_signing_keys(now)?;
             if at_once {
                 t.delete_retired_signing_keys(now)?;
-            } else if known.len() >= MOST_KEYS {
-                return Err(Error::conflict(
-                    "too_many_keys",
-                    "Twenty signing keys are still needed for tokens that have not run out.",
-                ));
+            } else if known.len() + fresh.len() > MOST_KEYS {
+                return Err(too_many_keys());
             }
-            t.insert_signing_key(&fresh)?;
+            for key in &fresh {
+                t.insert_signing_key(key)?;
+            }
             listed(t)
         })
         .await
+    }
+
+    /// Sets what the OAuth server offers and insists on. The first time that an algorithm is selected a key is made for it.
+    ///
+    /// # Errors
+    /// `Invalid`; `too_many_keys` (409).
+    pub async fn set_oauth(&self, writer: &Writer, next: OauthConfig) -> Result<OauthConfig> {
+        let tenant = writer.tenant();
+        let fresh = self.missing_key(tenant, next.signing_algorithm).await?;
+        let keep = move |t: &mut Tenant<'_, '_>| fresh.map_or(Ok(()), |key| adopt(t, &key));
+        self.change_family_and(writer, move |_| next, keep).await
+    }
+
+    /// A key of an algorithm that the instance has none of. It is made before the transaction that adopts it.
+    pub(crate) async fn missing_key(
+        &self,
+        tenant: TenantId,
+        chosen: SigningAlgorithm,
+    ) -> Result<Option<SealedKey>> {
+        let algorithm = algorithm_of(chosen);
+        let state = self.tenant_in_any_state(tenant).await?;
+        if state.algorithms.contains(&algorithm) {
+            return Ok(None);
+        }
+        self.make_signing_key(tenant, algorithm).await.map(Some)
     }
 
     async fn change_keys<T: Send + 'static>(
@@ -142,4 +181,38 @@ fn listed(t: &mut Tenant<'_, '_>) -> Result<Vec<KeyInfo>> {
             retired_at: key.retired_at,
         })
         .collect())
+}
+
+/// Adds a key of an algorithm that the instance has none of, unless another node was faster.
+pub(crate) fn adopt(t: &mut Tenant<'_, '_>, fresh: &SealedKey) -> Result<()> {
+    let known = t.list_signing_keys()?;
+    let signs = |algorithm: &str| {
+        known
+            .iter()
+            .any(|key| key.algorithm == algorithm && key.retired_at.is_none())
+    };
+    if signs(&fresh.algorithm) {
+        return Ok(());
+    }
+    if known.len() >= MOST_KEYS {
+        return Err(too_many_keys());
+    }
+    Ok(t.insert_signing_key(fresh)?)
+}
+
+/// The algorithm that a configuration means.
+pub(crate) fn algorithm_of(chosen: SigningAlgorithm) -> Algorithm {
+    match chosen {
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::PS256 => Algorithm::PS256,
+        SigningAlgorithm::ES256 => Algorithm::ES256,
+        SigningAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
+fn too_many_keys() -> Error {
+    Error::conflict(
+        "too_many_keys",
+        "Twenty signing keys are still needed for tokens that have not run out.",
+    )
 }

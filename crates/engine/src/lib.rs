@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod application;
+pub mod client;
 pub mod config;
 pub mod directory;
 pub mod error;
+mod fetch;
 pub mod job;
 pub mod keys;
 pub mod mail;
@@ -33,6 +35,7 @@ pub use error::{Error, Kind, Result};
 pub use vestibule_store::Page;
 
 use crate::{
+    fetch::Outbound,
     mail::{Mailer, Post},
     moving::Places,
     pace::Pace,
@@ -52,6 +55,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// Days after which a signing key is replaced by a new one; 0 for never.
     pub rotate_keys_days: u32,
+    /// Hosts that the service may go to for clients although they are private or speak plain `http`.
+    pub fetch_from: Vec<String>,
 }
 
 /// What the engine is made of. Cheap to clone.
@@ -75,6 +80,7 @@ struct Parts {
     pace: Pace,
     exports: Arc<Places>,
     post: Arc<Post>,
+    outbound: Outbound,
 }
 
 /// What [`Engine::new`] needs.
@@ -117,6 +123,7 @@ impl Engine {
                 pace: ingredients.pace,
                 exports: Arc::default(),
                 post: Post::new(ingredients.mailer),
+                outbound: Outbound::new(),
             }),
         }
     }
@@ -190,6 +197,10 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.parts.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.parts.outbound
     }
 
     pub(crate) fn post(&self) -> &Arc<Post> {

@@ -10,19 +10,27 @@ use std::{
 };
 
 use moka::sync::Cache;
-use vestibule_crypto::{jose::SigningKey, token::PlainToken};
+use vestibule_crypto::{
+    jose::{Algorithm, SigningKey},
+    token::PlainToken,
+};
 use vestibule_model::{
-    application::Application,
+    application::{Application, ApplicationType, Origin, metadata::AuthMethod},
+    family::{
+        oauth::{Demands, OauthConfig},
+        redirects::RedirectUris,
+        sso::SsoConfig,
+    },
     id::{ClientId, RoleId, TenantId},
     role::Role,
     time::Timestamp,
 };
 use vestibule_store::{
     scope::Tenant,
-    snapshot::{Revocation, RevocationKind},
+    snapshot::{Revocation, RevocationKind, SealedKey},
 };
 
-use crate::{Engine, Error, Result, access::Writer, config::Configuration};
+use crate::{Engine, Error, Result, access::Writer, config::Configuration, keys::algorithm_of};
 
 /// Most instances one node keeps in memory; the least recently used make room.
 const MOST_TENANTS: u64 = 20_000;
@@ -41,6 +49,10 @@ pub struct TenantState {
     pub version: i64,
     /// Configuration families.
     pub config: Configuration,
+    /// What the OAuth server offers.
+    pub oauth: Arc<OauthConfig>,
+    /// What it insists on.
+    pub demands: Demands,
     /// Applications by client id.
     pub applications: HashMap<ClientId, ApplicationState>,
     /// Roles by id.
@@ -49,6 +61,8 @@ pub struct TenantState {
     pub signing_key: Arc<SigningKey>,
     /// All keys that verify, the signing one first.
     pub keys: Vec<Arc<SigningKey>>,
+    /// Algorithms that have a key which has not ceased to sign.
+    pub algorithms: Vec<Algorithm>,
     /// Refused tokens: (kind, subject) → issued before.
     pub revocations: HashMap<(RevocationKind, String), Timestamp>,
 }
@@ -61,6 +75,61 @@ pub struct ApplicationState {
     pub secret: Option<PlainToken>,
     /// Its roles.
     pub roles: Vec<RoleId>,
+}
+
+impl ApplicationState {
+    /// Whether PKCE is all the proof there is of it.
+    pub fn is_public(&self) -> bool {
+        match self.application.metadata.token_endpoint_auth_method {
+            Some(method) => method == AuthMethod::None,
+            None => self.application.kind == ApplicationType::SinglePageApp,
+        }
+    }
+
+    /// Whether nobody who runs the instance vouches for it: people are asked before it learns of them.
+    pub fn is_third_party(&self) -> bool {
+        self.application.origin == Origin::Registration
+    }
+
+    /// Whether it may use a grant.
+    pub fn may_use(&self, grant: &str) -> bool {
+        let metadata = &self.application.metadata;
+        if !self.is_public() {
+            return metadata.may_use(grant);
+        }
+        grant == "authorization_code" || (grant == "refresh_token" && self.gets_refresh_tokens())
+    }
+
+    /// Whether it gets refresh tokens where the instance gives any. A public client gets them only where it says so: they are
+    /// replaced at each use.
+    pub fn gets_refresh_tokens(&self) -> bool {
+        let grants = &self.application.metadata.grant_types;
+        if grants.is_empty() {
+            !self.is_public()
+        } else {
+            grants.iter().any(|grant| grant == "refresh_token")
+        }
+    }
+
+    /// Whether sign-in may return to `uri`: one of its own where it has any, else one of the instance's.
+    pub fn returns_to(&self, state: &TenantState, uri: &str) -> bool {
+        let metadata = &self.application.metadata;
+        if metadata.redirect_uris.is_empty() && self.application.origin == Origin::Management {
+            state.config.get::<RedirectUris>().allows(uri)
+        } else {
+            metadata.returns_to(uri)
+        }
+    }
+
+    /// Whether signing out may return to `uri`: one of its own where it has any, else one of the instance's.
+    pub fn leaves_to(&self, state: &TenantState, uri: &str) -> bool {
+        let own = &self.application.metadata.post_logout_redirect_uris;
+        if own.is_empty() && self.application.origin == Origin::Management {
+            state.config.get::<SsoConfig>().may_return_to(uri)
+        } else {
+            own.iter().any(|one| one == uri)
+        }
+    }
 }
 
 impl TenantState {
@@ -147,7 +216,16 @@ impl Engine {
         T: Send + 'static,
         F: FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<T> + Send + 'static,
     {
-        let (id, now) = (writer.tenant(), self.now());
+        self.change_as_service(writer.tenant(), f).await
+    }
+
+    /// The same for changes that no administrator makes.
+    pub(crate) async fn change_as_service<T, F>(&self, id: TenantId, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<T> + Send + 'static,
+    {
+        let now = self.now();
         let result = self
             .store()
             .write(id, move |tenant| {
@@ -167,7 +245,8 @@ impl Engine {
             .await?
             .ok_or_else(no_such_instance)?;
         let config = Configuration::open(self, id, &snapshot.config)?;
-        let keys = snapshot
+        let oauth = config.get::<OauthConfig>();
+        let mut keys = snapshot
             .signing_keys
             .iter()
             .map(|key| {
@@ -180,12 +259,21 @@ impl Engine {
                 .map_err(Error::internal)
             })
             .collect::<Result<Vec<_>>>()?;
-        let signing_key = snapshot
+        let live = |key: &SealedKey| key.retired_at.is_none();
+        let wanted = algorithm_of(oauth.signing_algorithm);
+        let signing = snapshot
             .signing_keys
             .iter()
-            .position(|key| key.retired_at.is_none())
-            .and_then(|i| keys.get(i).cloned())
+            .position(|key| live(key) && key.algorithm == wanted.name())
+            .or_else(|| snapshot.signing_keys.iter().position(live))
             .ok_or_else(|| Error::internal(format!("instance {id} has no signing key")))?;
+        let mut algorithms: Vec<Algorithm> = Vec::new();
+        for key in snapshot.signing_keys.iter().filter(|key| live(key)) {
+            let found = Algorithm::of_name(&key.algorithm);
+            algorithms.extend(found.filter(|one| !algorithms.contains(one)));
+        }
+        let signing_key: Arc<SigningKey> = keys.remove(signing);
+        keys.insert(0, Arc::clone(&signing_key));
         let mut applications = HashMap::with_capacity(snapshot.applications.len());
         for (application, sealed) in snapshot.applications {
             let secret = match sealed {
@@ -214,6 +302,8 @@ impl Engine {
             active: snapshot.state == "active",
             version: snapshot.version,
             config,
+            demands: oauth.demands(),
+            oauth,
             applications,
             roles: snapshot
                 .roles
@@ -222,6 +312,7 @@ impl Engine {
                 .collect(),
             signing_key,
             keys,
+            algorithms,
             revocations: snapshot
                 .revocations
                 .into_iter()

@@ -69,6 +69,15 @@ pub struct ServeArguments {
     /// People of one step of a job: fewer make moves slower and give tests more moments to break them at
     #[arg(long, hide = true, value_name = "PEOPLE")]
     step_records: Option<usize>,
+    /// Hosts, separated by commas, where keys and logout addresses of clients may be although the hosts are private or speak plain
+    /// http [default: none]
+    #[arg(
+        long,
+        env = "VESTIBULE_FETCH_FROM",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    fetch_from: Option<Vec<String>>,
     /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
     #[arg(
         long,
@@ -109,6 +118,7 @@ struct File {
     retention_days: Option<u32>,
     rotate_keys_days: Option<u32>,
     lease_seconds: Option<u32>,
+    fetch_from: Option<Vec<String>>,
     smtp_url: Option<String>,
     mail_from: Option<String>,
 }
@@ -145,6 +155,8 @@ pub struct Options {
     pub lease_seconds: u32,
     /// People of one step of a job, if it was said.
     pub step_records: Option<usize>,
+    /// Hosts that the service may go to for clients although they are private.
+    pub fetch_from: Vec<String>,
     /// Mail server, if there is one.
     pub smtp_server: Option<SmtpServer>,
     /// Who mails are from, if it was said.
@@ -222,6 +234,7 @@ impl ServeArguments {
             rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days).unwrap_or(0),
             step_records: self.step_records,
             lease_seconds: self.lease_seconds.or(file.lease_seconds).unwrap_or(15),
+            fetch_from: self.fetch_from.or(file.fetch_from).unwrap_or_default(),
             smtp_server: self
                 .smtp_url
                 .or(file.smtp_url)

@@ -58,11 +58,15 @@ impl Tenant<'_, '_> {
             .collect()
     }
 
-    /// Lets every key that signs cease to; how many there were.
-    pub fn retire_signing_keys(&mut self, now: Timestamp) -> Result<u64> {
+    /// Lets every key of this algorithm that signs cease to; how many there were.
+    pub fn retire_signing_keys(&mut self, algorithm: &str, now: Timestamp) -> Result<u64> {
         self.conn.execute(
-            "UPDATE signing_keys SET retired_at = $2 WHERE tenant = $1 AND retired_at IS NULL",
-            &[Value::from(self.key()), Value::from(now.millis())],
+            "UPDATE signing_keys SET retired_at = $3 WHERE tenant = $1 AND algorithm = $2 AND retired_at IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(algorithm),
+                Value::from(now.millis()),
+            ],
         )
     }
 
@@ -76,7 +80,7 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Live instances with fewer than `keys` keys whose signing key was made before this moment, at most so many.
+    /// Live instances with fewer than `keys` keys that sign with one made before this moment, at most so many.
     pub fn list_old_signing_keys(
         &mut self,
         before: Timestamp,
@@ -86,7 +90,8 @@ impl Platform<'_, '_> {
         let sql = format!(
             "SELECT k.tenant FROM signing_keys k JOIN instances i ON i.guid = k.tenant \
              WHERE k.retired_at IS NULL AND k.created_at < $1 AND i.state = 'active' \
-             AND (SELECT COUNT(*) FROM signing_keys o WHERE o.tenant = k.tenant) < {keys} ORDER BY k.created_at LIMIT $2"
+             AND (SELECT COUNT(*) FROM signing_keys o WHERE o.tenant = k.tenant) < {keys} \
+             GROUP BY k.tenant ORDER BY MIN(k.created_at) LIMIT $2"
         );
         self.tenants_of(&sql, before, most)
     }

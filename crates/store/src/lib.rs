@@ -5,6 +5,7 @@
 //! sequential code, for both engines; the seam is `db`.
 
 mod application;
+pub mod client;
 mod config;
 mod db;
 mod dialect;
@@ -19,6 +20,7 @@ pub mod people;
 pub mod platform;
 mod postgres;
 pub mod profile;
+pub mod pushed;
 mod queue;
 mod role;
 pub mod runtime;

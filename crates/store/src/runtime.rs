@@ -147,6 +147,29 @@ impl Tenant<'_, '_> {
         )
     }
 
+    /// Ends the grants that a profile gave to one client, and names them.
+    pub fn revoke_client_grants(
+        &mut self,
+        profile: ProfileId,
+        client: ClientId,
+        now: Timestamp,
+    ) -> Result<Vec<GrantId>> {
+        self.conn
+            .query(
+                "UPDATE grants SET revoked_at = $4 \
+                 WHERE tenant = $1 AND profile_id = $2 AND client_id = $3 AND revoked_at IS NULL RETURNING id",
+                &[
+                    Value::from(self.key()),
+                    Value::from(profile.to_string()),
+                    Value::from(client.to_string()),
+                    Value::from(now.millis()),
+                ],
+            )?
+            .iter()
+            .map(|row| GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id")))
+            .collect()
+    }
+
     /// Adds a code by its hash.
     pub fn insert_auth_code(&mut self, hash: &str, code: &AuthCode, now: Timestamp) -> Result<()> {
         self.conn.execute(
@@ -273,13 +296,16 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Removes codes, sessions, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
+    /// Removes codes, sessions, pushed requests, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
     pub fn delete_expired_runtime(&mut self, now: Timestamp) -> Result<u64> {
         let mut removed = 0;
         for (table, key) in [
             ("auth_codes", "code_hash"),
             ("sessions", "id_hash"),
+            ("pushed_requests", "uri_hash"),
             ("refresh_tokens", "token_hash"),
+            ("used_assertions", "id_hash"),
+            ("initial_access_tokens", "id"),
             ("revocations", "kind, subject"),
             ("grants", "id"),
         ] {

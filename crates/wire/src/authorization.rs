@@ -63,8 +63,14 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<String>,
     /// `S256`, or another value that is refused.
     pub code_challenge_method: Option<String>,
+    /// Thumbprint of the key that the code is for (RFC 9449 section 10).
+    #[serde(default)]
+    pub dpop_jkt: Option<String>,
     /// How the answer goes back.
     pub response_mode: ResponseMode,
+    /// Whether the answer is to be signed (JARM section 2.3).
+    #[serde(default)]
+    pub signed_answer: bool,
     /// What the person is to be asked.
     #[serde(default)]
     pub prompt: Prompt,
@@ -82,6 +88,9 @@ pub struct AuthorizationRequest {
     /// Claims asked for one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// What the request was pushed as, if it was.
+    #[serde(default)]
+    pub pushed: Option<String>,
     /// An access token that the application holds: an anonymous one becomes the user's.
     #[serde(skip)]
     pub anonymous_token: Option<String>,
@@ -102,12 +111,14 @@ impl AuthorizationRequest {
         let words = |name: &str| query.get(name).unwrap_or_default().split(' ');
         let mut faults = Vec::new();
         let mut noted = |found: Option<Fault>| faults.extend(found);
-        let response_mode = match query.get("response_mode") {
-            None | Some("query") => ResponseMode::Query,
-            Some("form_post") => ResponseMode::FormPost,
+        let mode = query.get("response_mode");
+        let signed_answer = matches!(mode, Some("jwt" | "query.jwt" | "form_post.jwt"));
+        let response_mode = match mode {
+            None | Some("query" | "jwt" | "query.jwt") => ResponseMode::Query,
+            Some("form_post" | "form_post.jwt") => ResponseMode::FormPost,
             Some("web_message") => ResponseMode::WebMessage,
             Some(_) => {
-                let why = "The response_mode must be query, form_post or web_message.";
+                let why = "The response_mode must be query, form_post or web_message, or jwt, query.jwt or form_post.jwt for a signed answer.";
                 noted(Some(fault("invalid_request", why)));
                 ResponseMode::Query
             }
@@ -133,6 +144,11 @@ impl AuthorizationRequest {
                 ClaimsRequest::default()
             }
         };
+        let dpop_jkt = own("dpop_jkt");
+        if dpop_jkt.as_deref().is_some_and(|text| !is_thumbprint(text)) {
+            let why = "The parameter dpop_jkt must be a SHA-256 thumbprint.";
+            noted(Some(fault("invalid_request", why)));
+        }
         Ok(Self {
             client_id: own("client_id").ok_or(Unanswerable("client_id"))?,
             redirect_uri: own("redirect_uri").ok_or(Unanswerable("redirect_uri"))?,
@@ -146,7 +162,9 @@ impl AuthorizationRequest {
                 .filter(|language| language != "null"),
             code_challenge: own("code_challenge"),
             code_challenge_method: own("code_challenge_method"),
+            dpop_jkt,
             response_mode,
+            signed_answer,
             prompt,
             max_age,
             login_hint: own("login_hint"),
@@ -156,6 +174,7 @@ impl AuthorizationRequest {
                 .map(str::to_owned)
                 .collect(),
             claims,
+            pushed: None,
             anonymous_token: own("appid_access_token"),
             fault: faults.into_iter().next(),
         })
@@ -165,6 +184,14 @@ impl AuthorizationRequest {
     pub fn asks_for(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|one| one == scope)
     }
+}
+
+/// 32 bytes in base64url.
+fn is_thumbprint(text: &str) -> bool {
+    text.len() == 43
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Request objects are not read (OpenID Connect Core section 3.1.2.6).
@@ -241,7 +268,14 @@ mod tests {
             Some("request_uri_not_supported")
         );
         assert_eq!(error("&response_mode=fragment"), Some("invalid_request"));
+        assert_eq!(
+            error("&response_mode=fragment.jwt"),
+            Some("invalid_request")
+        );
+        assert!(read("&response_mode=form_post.jwt").signed_answer);
+        assert!(!read("&response_mode=form_post").signed_answer);
         assert_eq!(error("&claims=7"), Some("invalid_request"));
+        assert_eq!(error("&dpop_jkt=abc"), Some("invalid_request"));
         assert_eq!(
             error("&something=else&display=popup&claims_locales=de"),
             None

@@ -4,6 +4,7 @@ use std::iter;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
 use crate::claims_request::CLAIM_SCOPES;
 
@@ -25,6 +26,18 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "sid",
 ];
 
+/// How clients prove who they are.
+const AUTH_METHODS: [&str; 5] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none",
+];
+
+/// What clients sign assertions about themselves with.
+const AUTH_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "HS256"];
+
 /// What a client can find out about an instance.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Discovery {
@@ -36,11 +49,23 @@ pub struct Discovery {
     introspection_endpoint: String,
     revocation_endpoint: String,
     end_session_endpoint: String,
-    subject_types_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    require_pushed_authorization_requests: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
+    frontchannel_logout_supported: bool,
+    frontchannel_logout_session_supported: bool,
+    subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 3],
+    response_modes_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_signing_alg_values_supported: Vec<&'static str>,
     claims_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     claims_parameter_supported: bool,
@@ -49,9 +74,14 @@ pub struct Discovery {
     authorization_response_iss_parameter_supported: bool,
     grant_types_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 3],
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 5],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    introspection_endpoint_auth_methods_supported: [&'static str; 4],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    revocation_endpoint_auth_methods_supported: [&'static str; 5],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     profiles_endpoint: String,
@@ -60,8 +90,19 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// The document of the instance with this issuer.
-    pub fn of(issuer: String, host: &str, tenant: &str) -> Self {
+    /// The document of the instance with this issuer: OpenID Connect Discovery section 3 and RFC 8414 section 2 in one.
+    pub fn of(issuer: String, (host, tenant): (&str, &str), oauth: &OauthConfig) -> Self {
+        let demands = oauth.demands();
+        let names = |algorithms: &[SigningAlgorithm]| {
+            let names = algorithms.iter().map(|algorithm| algorithm.name());
+            names.collect::<Vec<_>>()
+        };
+        let mut modes = vec!["query", "form_post", "web_message"];
+        let mut signed_answers = Vec::new();
+        if oauth.jarm {
+            modes.extend(["jwt", "query.jwt", "form_post.jwt"]);
+            signed_answers.push(oauth.signing_algorithm.name());
+        }
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -75,11 +116,22 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
-            subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: ["RS256"],
+            pushed_authorization_request_endpoint: demands
+                .pushed_requests
+                .is_offered()
+                .then(|| at("par")),
+            require_pushed_authorization_requests: demands.pushed_requests.is_required(),
+            registration_endpoint: None,
+            backchannel_logout_supported: true,
+            backchannel_logout_session_supported: true,
+            frontchannel_logout_supported: true,
+            frontchannel_logout_session_supported: true,
+            subject_types_supported: ["public", "pairwise"],
+            id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
-            response_modes_supported: ["query", "form_post", "web_message"],
+            response_modes_supported: modes,
+            authorization_signing_alg_values_supported: signed_answers,
             claims_supported: TOKEN_CLAIMS.into_iter().chain(about_people).collect(),
             claim_types_supported: ["normal"],
             claims_parameter_supported: true,
@@ -94,20 +146,22 @@ impl Discovery {
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             code_challenge_methods_supported: ["S256"],
-            token_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             introspection_endpoint_auth_methods_supported: [
                 "client_secret_basic",
                 "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt",
             ],
-            revocation_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            dpop_signing_alg_values_supported: if demands.dpop.is_offered() {
+                names(&SigningAlgorithm::STRICT)
+            } else {
+                Vec::new()
+            },
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             profiles_endpoint: host.to_owned(),
@@ -115,6 +169,12 @@ impl Discovery {
             service_documentation: format!("{host}/docs"),
             issuer,
         }
+    }
+
+    /// The same where clients may register themselves.
+    pub fn with_registration(mut self) -> Self {
+        self.registration_endpoint = Some(format!("{}/register", self.issuer));
+        self
     }
 }
 

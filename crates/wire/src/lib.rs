@@ -9,4 +9,5 @@ pub mod language;
 pub mod parameters;
 pub mod records;
 pub mod redirect;
+pub mod target;
 pub mod token;

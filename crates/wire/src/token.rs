@@ -1,7 +1,7 @@
 //! Answers of the token and introspection endpoints (RFC 6749 section 5.1, RFC 7662 section 2.2, contract/runtime.md section 4.2).
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the token endpoint answers. It does not print: every member is a secret.
 #[derive(Serialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct TokenAnswer {
     /// Opaque; only when the instance issues them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// `Bearer`.
+    /// `Bearer`, or `DPoP` for a token that is bound to a key.
     pub token_type: &'static str,
     /// Seconds, a number.
     pub expires_in: i64,
@@ -23,9 +23,31 @@ pub struct TokenAnswer {
     pub scope: Option<String>,
 }
 
+/// What the pushed authorization request endpoint answers (RFC 9126 section 2.2).
+#[derive(Serialize, JsonSchema)]
+pub struct Pushed {
+    /// Stands for the request at the authorization endpoint, once.
+    pub request_uri: String,
+    /// Seconds, a number.
+    pub expires_in: i64,
+}
+
 /// What the introspection endpoint answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Introspection {
     /// Whether the token is good now.
     pub active: bool,
+    /// `DPoP` for a token that is bound to a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<&'static str>,
+    /// The key that it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The key that a token is bound to (RFC 7800 section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Confirmation {
+    /// Its thumbprint (RFC 9449 section 6.1).
+    pub jkt: String,
 }

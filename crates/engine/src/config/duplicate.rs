@@ -5,14 +5,19 @@
 mod access;
 mod plan;
 
-use vestibule_model::id::TenantId;
+use vestibule_model::{
+    family::{Family, oauth::OauthConfig},
+    id::TenantId,
+};
+use vestibule_store::snapshot::SealedKey;
 
 use crate::{
     Engine, Error, Result,
     access::{Manager, Reader},
+    keys,
 };
 
-use super::{FAMILIES, FamilyEntry};
+use super::{Configuration, FAMILIES, FamilyEntry};
 use plan::Plan;
 
 /// What to duplicate.
@@ -125,12 +130,27 @@ impl Engine {
                 })
                 .await;
         }
+        let fresh = self.key_for(&work, target.tenant()).await?;
         self.change_tenant(target, move |tenant, now| {
             let plan = Plan::make(&engine, &work, tenant, now)?;
             plan.carry_out(&engine, tenant, now)?;
+            if let Some(key) = fresh {
+                keys::adopt(tenant, &key)?;
+            }
             Ok(plan.report)
         })
         .await
+    }
+
+    /// Keys are not copied: a signing algorithm that comes along needs one of the target's own.
+    async fn key_for(&self, work: &plan::Work, target: TenantId) -> Result<Option<SealedKey>> {
+        let carried = |entry: &&FamilyEntry| entry.name == OauthConfig::NAME;
+        if !work.families.iter().any(carried) {
+            return Ok(None);
+        }
+        let config = Configuration::open(self, work.source_id, &work.source.config)?;
+        let chosen = config.get::<OauthConfig>().signing_algorithm;
+        self.missing_key(target, chosen).await
     }
 }
 

@@ -6,8 +6,10 @@ use std::{any::Any, sync::Arc};
 use serde::Serialize;
 use vestibule_model::family::{
     idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
+    oauth::OauthConfig,
     profiles::UsersProfile,
     redirects::RedirectUris,
+    registration::RegistrationConfig,
     sso::SsoConfig,
     tokens::TokensConfig,
     ui::{Languages, ThemeColor, ThemeText},
@@ -70,11 +72,13 @@ pub const FAMILIES: &[FamilyEntry] = &[
     FamilyEntry::of::<SamlIdp>(),
     FamilyEntry::of::<SsoConfig>(),
     FamilyEntry::of::<TokensConfig>(),
+    FamilyEntry::of::<OauthConfig>(),
     FamilyEntry::of::<UsersProfile>(),
     FamilyEntry::of::<ThemeText>(),
     FamilyEntry::of::<ThemeColor>(),
     FamilyEntry::of::<Languages>(),
     FamilyEntry::of::<RedirectUris>(),
+    FamilyEntry::of::<RegistrationConfig>(),
 ];
 
 fn document<F: Rules>(bytes: &[u8]) -> Result<F> {

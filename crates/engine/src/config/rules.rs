@@ -7,8 +7,10 @@ use vestibule_model::{
     family::{
         Family,
         idps::{CloudDirectory, CustomIdp, Facebook, Google, SamlIdp},
+        oauth::OauthConfig,
         profiles::UsersProfile,
         redirects::RedirectUris,
+        registration::RegistrationConfig,
         sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
@@ -36,6 +38,7 @@ pub trait Rules: Family {
 }
 
 impl Rules for TokensConfig {}
+impl Rules for OauthConfig {}
 impl Rules for UsersProfile {}
 
 impl Rules for SsoConfig {
@@ -49,6 +52,7 @@ impl Rules for SsoConfig {
 }
 
 impl Rules for RedirectUris {}
+impl Rules for RegistrationConfig {}
 impl Rules for ThemeText {}
 impl Rules for ThemeColor {}
 impl Rules for Languages {}

@@ -102,7 +102,7 @@ impl Engine {
             updated_at: now,
             deleted_at: None,
         };
-        let key = self.make_signing_key(guid).await?;
+        let key = self.make_signing_key(guid, Algorithm::RS256).await?;
         let row = instance.clone();
         self.store()
             .platform_write::<_, Error>(move |platform| {
@@ -279,12 +279,21 @@ impl Engine {
     }
 
     /// A fresh signing key for an instance, sealed. Made on a thread of its own: it takes long.
-    pub(crate) async fn make_signing_key(&self, guid: TenantId) -> Result<SealedKey> {
+    pub(crate) async fn make_signing_key(
+        &self,
+        guid: TenantId,
+        algorithm: Algorithm,
+    ) -> Result<SealedKey> {
         let now = self.now();
-        // The form of App ID's key ids (contract/runtime.md section 3.2); clients treat it as opaque.
-        let kid = format!("appId-{guid}-{}", now.rfc3339().trim_end_matches('Z'));
+        // The form of App ID's key ids (contract/runtime.md section 3.2); clients treat it as opaque. Keys of several algorithms may
+        // be made at the same moment.
+        let mut kid = format!("appId-{guid}-{}", now.rfc3339().trim_end_matches('Z'));
+        if algorithm != Algorithm::RS256 {
+            kid.push('-');
+            kid.push_str(algorithm.name());
+        }
         let name = kid.clone();
-        let key = tokio::task::spawn_blocking(move || SigningKey::generate(Algorithm::RS256, name))
+        let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm, name))
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)?;

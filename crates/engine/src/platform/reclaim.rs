@@ -11,6 +11,8 @@ use crate::{Engine, Error, Result};
 
 /// Rows removed in one transaction while an instance is destroyed.
 const CHUNK: u32 = 2000;
+/// Most times that one pass removes proofs.
+const MOST_SWEEPS: u32 = 20;
 
 impl Engine {
     /// Deleted instances that wait, with the instances.
@@ -138,6 +140,23 @@ impl Engine {
         Ok(true)
     }
 
+    /// There is a proof for each use of a bound token: what a minute brought must be gone before the next.
+    async fn forget_proofs(&self) -> Result<()> {
+        let now = self.now();
+        for _ in 0..MOST_SWEEPS {
+            let removed = self
+                .store()
+                .platform_write::<_, Error>(
+                    move |platform| Ok(platform.delete_expired_proofs(now)?),
+                )
+                .await?;
+            if removed == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn empty(&self, guid: TenantId) -> Result<()> {
         while self
             .store()
@@ -170,6 +189,7 @@ impl Engine {
             })
             .await?;
         self.purge_expired().await?;
+        self.forget_proofs().await?;
         self.destroy_expired_instances().await?;
         self.rotate_by_schedule().await?;
         Ok(())

@@ -7,12 +7,18 @@ use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
     family::profiles::UsersProfile,
-    id::{ProfileId, TenantId},
+    id::{ClientId, ProfileId, TenantId},
     object::RawObject,
 };
 
-use super::{basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person};
-use crate::{Engine, Error, Result, tenant::TenantState};
+use super::{
+    Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
+    subject::SEALED_PROFILE,
+};
+use crate::{
+    Engine, Error, Result,
+    tenant::{ApplicationState, TenantState},
+};
 
 const READ: &str = "appid_readuserattr";
 const WRITE: &str = "appid_writeuserattr";
@@ -28,10 +34,12 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`, also when the profile is gone; `insufficient_scope`.
-    pub async fn user_info(&self, tenant: TenantId, token: &str) -> Result<Value> {
+    pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<Value> {
         let state = self.tenant(tenant).await?;
-        let claims = self.access_claims(&state, token, "openid")?;
-        let profile = subject(&claims)?;
+        let claims = self.access_claims(&state, token, "openid").await?;
+        let profile = self
+            .profile_of(state.id, &claims)
+            .ok_or_else(invalid_token)?;
         let provider = claims
             .get("amr")
             .and_then(|amr| amr.get(0))
@@ -47,13 +55,20 @@ impl Engine {
         let named = claims.get(USERINFO_CLAIMS).and_then(Value::as_array);
         let named = named.into_iter().flatten().filter_map(Value::as_str);
         let mut info = Map::new();
-        info.insert("sub".into(), profile.to_string().into());
-        info.extend(person.normalized());
+        // Who is called by another name in each sector is not told apart by the provider's name for them.
+        let pairwise = claims.contains_key(SEALED_PROFILE);
+        let strict = audience(&state, &claims).is_some_and(ApplicationState::is_third_party);
+        info.insert("sub".into(), words("sub").into());
+        if !strict {
+            info.extend(person.normalized());
+        }
         info.extend(claims_for(&person, words("scope").split(' '), named));
-        if let Some(verified) = person.email_verified() {
+        if let Some(verified) = person.email_verified().filter(|_| !strict) {
             info.insert("email_verified".into(), verified.into());
         }
-        info.insert("identities".into(), person.identities_in_full().into());
+        if !strict && !pairwise {
+            info.insert("identities".into(), person.identities_in_full().into());
+        }
         Ok(Value::Object(info))
     }
 
@@ -61,13 +76,15 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_token`.
-    pub async fn note_activity(&self, tenant: TenantId, token: &str) -> Result<()> {
+    pub async fn note_activity(&self, tenant: TenantId, token: Presented<'_>) -> Result<()> {
         let state = self.tenant(tenant).await?;
-        self.access_claims(&state, token, "appid_default").map(drop)
+        self.access_claims(&state, token, "appid_default")
+            .await
+            .map(drop)
     }
 
     /// All custom attributes of the bearer.
-    pub async fn own_attributes(&self, token: &str) -> Result<RawObject> {
+    pub async fn own_attributes(&self, token: Presented<'_>) -> Result<RawObject> {
         let bearer = self.bearer(token, READ).await?;
         let profile = bearer.profile;
         self.store()
@@ -82,7 +99,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn own_attribute(&self, token: &str, name: &str) -> Result<RawObject> {
+    pub async fn own_attribute(&self, token: Presented<'_>, name: &str) -> Result<RawObject> {
         let all = self.own_attributes(token).await?;
         let value = all.get(name).ok_or_else(no_such_attribute)?.to_owned();
         let mut one = RawObject::default();
@@ -96,7 +113,7 @@ impl Engine {
     /// `Invalid` past 100 kB in all, or when the text is not UTF-8.
     pub async fn set_own_attribute(
         &self,
-        token: &str,
+        token: Presented<'_>,
         name: &str,
         body: &[u8],
     ) -> Result<RawObject> {
@@ -119,7 +136,11 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` when there is none of this name.
-    pub async fn delete_own_attributes(&self, token: &str, name: Option<String>) -> Result<()> {
+    pub async fn delete_own_attributes(
+        &self,
+        token: Presented<'_>,
+        name: Option<String>,
+    ) -> Result<()> {
         let bearer = self.bearer(token, WRITE).await?;
         let (profile, now) = (bearer.profile, self.now());
         self.store()
@@ -141,8 +162,9 @@ impl Engine {
     }
 
     /// The profile of an access token of any instance: the token says which (contract/runtime.md section 1).
-    async fn bearer(&self, token: &str, scope: &str) -> Result<Bearer> {
-        let unverified = jose::decode_unverified_claims(token).map_err(|_| invalid_token())?;
+    async fn bearer(&self, token: Presented<'_>, scope: &str) -> Result<Bearer> {
+        let unverified =
+            jose::decode_unverified_claims(token.token).map_err(|_| invalid_token())?;
         let tenant = unverified
             .get("tenant")
             .and_then(Value::as_str)
@@ -155,25 +177,26 @@ impl Engine {
                 crate::Kind::NotFound => invalid_token(),
                 _ => error,
             })?;
-        let claims = self.access_claims(&state, token, scope)?;
+        let claims = self.access_claims(&state, token, scope).await?;
         if !state.config.get::<UsersProfile>().is_active {
             return Err(Error::unauthenticated(
                 "User profiles are switched off for this instance.",
             ));
         }
         Ok(Bearer {
-            profile: subject(&claims)?,
+            profile: self.profile_of(tenant, &claims).ok_or_else(invalid_token)?,
             state,
         })
     }
 }
 
-fn subject(claims: &Map<String, Value>) -> Result<ProfileId> {
-    claims
-        .get("sub")
-        .and_then(Value::as_str)
-        .and_then(|sub| ProfileId::parse(sub).ok())
-        .ok_or_else(invalid_token)
+/// The application that a token is for.
+fn audience<'s>(
+    state: &'s TenantState,
+    claims: &Map<String, Value>,
+) -> Option<&'s ApplicationState> {
+    let first = claims.get("aud")?.get(0)?.as_str()?;
+    state.applications.get(&ClientId::parse(first).ok()?)
 }
 
 /// App ID's clients send a value's bare text labelled as JSON (contract/runtime.md section 7).

@@ -35,6 +35,9 @@ pub(super) struct Basis {
     /// Whether the identity token says when the person showed who they are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_time: bool,
+    /// Thumbprint of the key that the access token is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jkt: Option<String>,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use vestibule_crypto::jose::{self, Algorithm};
+use vestibule_crypto::jose;
 use vestibule_model::{
-    id::{ClientId, TenantId},
+    id::{ClientId, ProfileId, TenantId},
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
-use vestibule_wire::token::Introspection;
+use vestibule_wire::token::{Confirmation, Introspection};
 
-use super::ClientRequest;
+use super::{ClientRequest, Presented, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
@@ -33,7 +33,7 @@ impl<'a> TokenId<'a> {
 /// What an identity token hints at.
 pub(super) struct Hint {
     /// Whom it is about.
-    pub(super) subject: String,
+    pub(super) profile: ProfileId,
     /// Whom it was made for.
     pub(super) audience: String,
 }
@@ -47,6 +47,11 @@ struct Vital {
     jti: String,
     #[serde(default)]
     sub: Option<String>,
+    /// The profile, where `sub` does not name it.
+    #[serde(default)]
+    prf: Option<String>,
+    #[serde(default)]
+    cnf: Option<Confirmation>,
 }
 
 impl Engine {
@@ -56,31 +61,39 @@ impl Engine {
     /// `invalid_client`; `Invalid` when no token was sent.
     pub async fn introspect(&self, request: &ClientRequest<'_>) -> Result<Introspection> {
         let state = self.tenant(request.tenant).await?;
-        request.authenticate(&state)?;
+        self.authenticate(request, &state).await?;
         let token = request
             .form
             .get("token")
             .ok_or_else(|| Error::invalid("The parameter token is required."))?;
-        Ok(Introspection {
-            active: self
-                .verified::<Vital>(&state, token)
-                .is_some_and(|vital| self.is_live(&state, &vital)),
-        })
+        let live = self
+            .verified::<Vital>(&state, token)
+            .filter(|vital| self.is_live(&state, vital));
+        Ok(
+            live.map_or_else(Introspection::default, |vital| Introspection {
+                active: true,
+                token_type: vital.cnf.as_ref().map(|_| "DPoP"),
+                cnf: vital.cnf,
+            }),
+        )
     }
 
-    /// The claims of an access token of the instance that holds all of these scopes.
+    /// The claims of an access token of the instance that holds this scope. If it is bound to a key, the bearer has shown the key.
     ///
     /// # Errors
-    /// `Unauthenticated` with code `invalid_token`; `Forbidden` with code `insufficient_scope`.
-    pub(super) fn access_claims(
+    /// `Unauthenticated` with code `invalid_token`, `token_not_bound` or `invalid_dpop_proof`; `Forbidden` with code
+    /// `insufficient_scope`.
+    pub(super) async fn access_claims(
         &self,
         state: &TenantState,
-        token: &str,
+        presented: Presented<'_>,
         scope: &str,
     ) -> Result<Map<String, Value>> {
         let claims = self
-            .verified_claims(state, token)
+            .verified_claims(state, presented.token)
             .ok_or_else(invalid_token)?;
+        let bound = claims.get("cnf").and_then(|cnf| cnf.get("jkt")?.as_str());
+        self.check_possession(state, presented, bound).await?;
         // Only access tokens have a scope.
         let held = claims
             .get("scope")
@@ -117,6 +130,8 @@ impl Engine {
                 .collect(),
             jti: text("jti")?,
             sub: text("sub"),
+            prf: text(SEALED_PROFILE),
+            cnf: None,
         };
         self.is_live(state, &vital).then_some(claims)
     }
@@ -125,8 +140,12 @@ impl Engine {
     pub(super) fn hinted(&self, state: &TenantState, token: &str) -> Option<Hint> {
         let vital: Vital = self.verified(state, token)?;
         let own = self.issued_by(state.id, &vital.iss);
+        let profile = match &vital.prf {
+            Some(sealed) => self.open_profile(state.id, sealed)?,
+            None => ProfileId::parse(&vital.sub?).ok()?,
+        };
         own.then_some(Hint {
-            subject: vital.sub?,
+            profile,
             audience: vital.aud.into_iter().next()?,
         })
     }
@@ -136,7 +155,7 @@ impl Engine {
         let header = jose::decode_unverified_header(token).ok()?;
         let kid = header.kid.as_deref()?;
         let key = state.keys.iter().find(|key| key.kid() == kid)?;
-        jose::verify_as(token, &header, key.verifying_key(), &[Algorithm::RS256]).ok()
+        jose::verify_as(token, &header, key.verifying_key(), &[key.algorithm()]).ok()
     }
 
     /// Whether a signed token is this instance's, has not expired, was not revoked, and its application is still registered.
@@ -161,9 +180,15 @@ impl Engine {
         if state.revocations.contains_key(&grant) {
             return false;
         }
+        let profile = match &vital.prf {
+            Some(sealed) => self
+                .open_profile(state.id, sealed)
+                .map(|profile| profile.to_string()),
+            None => vital.sub.clone(),
+        };
         ![
             (RevocationKind::Token, Some(vital.jti.as_str())),
-            (RevocationKind::Profile, vital.sub.as_deref()),
+            (RevocationKind::Profile, profile.as_deref()),
         ]
         .into_iter()
         .filter_map(|(kind, subject)| state.revocations.get(&(kind, subject?.to_owned())))

@@ -1,5 +1,5 @@
 //! Authorization codes: 256 random bits, kept as a hash, bound to application, redirect URI and PKCE challenge, good once for five
-//! minutes. Who shows one twice ends what the first showing gave (RFC 6749 section 4.1.2).
+//! minutes, or for less where a profile says so. Who shows one twice ends what the first showing gave (RFC 6749 section 4.1.2).
 
 use serde::{Deserialize, Serialize};
 use vestibule_crypto::{
@@ -25,6 +25,7 @@ use super::{
     basis::Basis,
     invalid_grant,
     person::Person,
+    pushed::used_up,
     session::SessionUse,
     token::{OpenedGrant, required},
 };
@@ -32,9 +33,6 @@ use crate::{
     Engine, Error, Result,
     tenant::{ApplicationState, TenantState},
 };
-
-/// Seconds that a code is good for.
-const CODE_SECONDS: i64 = 300;
 
 /// What a code is bound to.
 #[derive(Serialize, Deserialize)]
@@ -45,6 +43,9 @@ struct Bound {
     redirect_uri: String,
     challenge: Option<String>,
     nonce: Option<String>,
+    /// Thumbprint of the key that must be shown for it.
+    #[serde(default)]
+    key: Option<String>,
     issued: Timestamp,
 }
 
@@ -71,6 +72,7 @@ impl Engine {
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.code_challenge.clone(),
             nonce: request.nonce.clone(),
+            key: request.dpop_jkt.clone(),
             issued: now,
         };
         let code = PlainToken::generate(self.random());
@@ -78,14 +80,24 @@ impl Engine {
             grant,
             client,
             body: serde_json::to_string(&body).map_err(Error::internal)?,
-            expires_at: now.plus_seconds(CODE_SECONDS),
+            expires_at: now.plus_seconds(state.demands.code_seconds),
         };
-        let hash = code.hash();
+        let (hash, pushed) = (code.hash(), request.pushed.clone());
+        let found = state.applications.get(&client);
+        let hears = found.is_some_and(ApplicationState::hears_of_logout);
         let kept = self
             .store()
             .write::<_, Error>(state.id, move |t| {
                 if !session.apply(t)? {
                     return Ok(false);
+                }
+                if let Some(session) = session.hash().filter(|_| hears) {
+                    t.insert_session_client(session.as_str(), client)?;
+                }
+                if let Some(pushed) = pushed
+                    && !t.delete_pushed_request(&pushed)?
+                {
+                    return Err(used_up());
                 }
                 t.insert_auth_code(hash.as_str(), &row, now)?;
                 Ok(true)
@@ -101,6 +113,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
+        let jkt = self.shown_key(state, request.possession).await?;
         let hash = TokenHash::of(required(request, "code")?);
         let redirect_uri = required(request, "redirect_uri")?.to_owned();
         let verifier = request.form.get("code_verifier").map(str::to_owned);
@@ -115,14 +128,16 @@ impl Engine {
                     Redeemed::Before(code) => return Ok(Showing::Again(code.grant)),
                     Redeemed::Unknown => return Ok(Showing::Bad),
                 };
-                let bound: Bound = serde_json::from_str(&code.body).map_err(Error::internal)?;
+                let mut bound: Bound = serde_json::from_str(&code.body).map_err(Error::internal)?;
                 let good = code.client == client
                     && code.expires_at > now
                     && bound.redirect_uri == redirect_uri
-                    && bound.answered_by(verifier.as_deref());
+                    && bound.answered_by(verifier.as_deref())
+                    && (bound.key.is_none() || bound.key == jkt);
                 if !good {
                     return Ok(Showing::Bad);
                 }
+                bound.basis.jkt = jkt;
                 let Some(person) = bound.person(t, now)? else {
                     return Ok(Showing::Bad);
                 };

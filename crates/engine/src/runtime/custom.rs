@@ -41,6 +41,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
+        let jkt = self.shown_key(state, request.possession).await?;
         let assertion = required(request, "assertion")?;
         let config = state.config.get::<CustomIdp>();
         let key = config
@@ -62,6 +63,7 @@ impl Engine {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let basis = Basis {
+            jkt,
             scopes: added_scopes(asserted.split(' ').chain(asked.split(' ')))?,
             ..Basis::of(CUSTOM, self.now())
         };

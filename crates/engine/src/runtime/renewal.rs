@@ -2,6 +2,7 @@
 
 use vestibule_crypto::token::TokenHash;
 use vestibule_model::{
+    application::ApplicationType,
     family::idps::CloudDirectory,
     id::GrantId,
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
@@ -31,6 +32,8 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
+        let jkt = self.shown_key(state, request.possession).await?;
+        let keeps_secrets = application.application.kind == ApplicationType::RegularWebApp;
         let shown = TokenHash::of(required(request, "refresh_token")?);
         let client = application.application.client_id;
         let fresh = self
@@ -54,7 +57,17 @@ impl Engine {
                 if token.client != client || token.expires_at <= now {
                     return Ok(Renewal::Refused);
                 }
-                let basis = Basis::parse(&grant.body);
+                let mut basis = Basis::parse(&grant.body);
+                // Without a secret the key is what the token is bound to; with one the key may have changed, but not gone away.
+                let proven = match &basis.jkt {
+                    Some(_) if keeps_secrets => jkt.is_some(),
+                    Some(before) => jkt.as_ref() == Some(before),
+                    None => true,
+                };
+                if !proven {
+                    return Ok(Renewal::Refused);
+                }
+                basis.jkt = jkt;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

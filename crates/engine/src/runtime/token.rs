@@ -2,7 +2,6 @@
 
 use vestibule_crypto::token::{PlainToken, TokenHash};
 use vestibule_model::{
-    application::ApplicationType,
     family::tokens::TokensConfig,
     id::{ClientId, GrantId},
     profile::ANONYMOUS,
@@ -37,19 +36,28 @@ impl Engine {
     /// in; `Throttled`; `Unavailable` when too much password work is waiting.
     pub async fn exchange(&self, request: &ClientRequest<'_>) -> Result<TokenAnswer> {
         let state = self.tenant(request.tenant).await?;
-        let application = request.authenticate(&state)?;
+        let application = self.authenticate(request, &state).await?;
         let grant = required(request, "grant_type")?;
-        let browser = application.application.kind == ApplicationType::SinglePageApp;
         match grant {
-            "authorization_code" => self.redeem_code(&state, application, request).await,
-            "password" | "client_credentials" | "refresh_token" | JWT_BEARER if browser => {
+            "authorization_code" | "password" | "client_credentials" | "refresh_token"
+            | JWT_BEARER
+                if !application.may_use(grant) =>
+            {
                 Err(Error::new(
                     Kind::Invalid,
                     "unauthorized_client",
-                    "A single-page application can use authorization codes only.",
+                    if application.is_public() {
+                        "A single-page application can use authorization codes only."
+                    } else {
+                        "The application is not registered for this grant."
+                    },
                 ))
             }
-            "client_credentials" => self.client_tokens(&state, application),
+            "authorization_code" => self.redeem_code(&state, application, request).await,
+            "client_credentials" => {
+                let key = self.shown_key(&state, request.possession).await?;
+                self.client_tokens(&state, application, key.as_deref())
+            }
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
             JWT_BEARER => self.custom_tokens(&state, application, request).await,
@@ -66,6 +74,7 @@ impl Engine {
         &self,
         state: &TenantState,
         application: &ApplicationState,
+        jkt: Option<&str>,
     ) -> Result<TokenAnswer> {
         let issue = Issue {
             state,
@@ -73,6 +82,7 @@ impl Engine {
             grant: GrantId::from_random_bytes(self.random_id()),
             now: self.now(),
             seconds: state.config.get::<TokensConfig>().access.expires_in,
+            jkt,
         };
         let roles = application
             .roles
@@ -87,7 +97,7 @@ impl Engine {
             access_token: self.sign_client_token(&issue, &scope)?,
             id_token: None,
             refresh_token: None,
-            token_type: "Bearer",
+            token_type: token_type(issue.jkt),
             expires_in: issue.seconds,
             scope: None,
         })
@@ -99,6 +109,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
+        let jkt = self.shown_key(state, request.possession).await?;
         let login = Login {
             name: required(request, "username")?,
             password: required(request, "password")?,
@@ -107,7 +118,10 @@ impl Engine {
         };
         let person = self.sign_in(state, login).await?;
         let grant = GrantId::from_random_bytes(self.random_id());
-        let basis = Basis::of(&person.provider, self.now());
+        let basis = Basis {
+            jkt,
+            ..Basis::of(&person.provider, self.now())
+        };
         let refresh = self.new_refresh(state, application, &person.provider);
         let kept = refresh.as_ref().map(Refresh::stored);
         if let Some(kept) = kept {
@@ -145,13 +159,14 @@ impl Engine {
             } else {
                 config.access.expires_in
             },
+            jkt: basis.jkt.as_deref(),
         };
         let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
             id_token: Some(tokens.identity),
             refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
-            token_type: "Bearer",
+            token_type: token_type(issue.jkt),
             expires_in: issue.seconds,
             scope: Some(tokens.scope),
         })
@@ -165,8 +180,8 @@ impl Engine {
         provider: &str,
     ) -> Option<Refresh> {
         let config = state.config.get::<TokensConfig>();
-        let keeps_secrets = application.application.kind == ApplicationType::RegularWebApp;
-        (config.refresh.enabled && keeps_secrets && provider != ANONYMOUS).then(|| Refresh {
+        let gets = application.gets_refresh_tokens() && provider != ANONYMOUS;
+        (config.refresh.enabled && gets).then(|| Refresh {
             token: PlainToken::generate(self.random()),
             expires_at: self.now().plus_seconds(config.refresh.expires_in),
         })
@@ -245,6 +260,13 @@ impl OpenedGrant {
             expires_at: refresh.expires_at,
         };
         Ok(t.insert_refresh_token(refresh.hash.as_str(), &token, self.now)?)
+    }
+}
+
+fn token_type(jkt: Option<&str>) -> &'static str {
+    match jkt {
+        Some(_) => "DPoP",
+        None => "Bearer",
     }
 }
 

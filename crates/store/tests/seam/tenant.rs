@@ -2,7 +2,7 @@
 //! finds nothing, and A's rows stay as they are. A function that this file does not call fails the last test.
 
 use vestibule_model::{
-    application::{Application, ApplicationType},
+    application::{Application, ApplicationType, Origin, metadata::ClientMetadata},
     attributes::Attributes,
     directory::{DirectoryUser, LoginField, UserCard, UserStatus},
     id::{ClientId, DirectoryUserId, GrantId, JobId, ProfileId, RoleId, TenantId},
@@ -15,11 +15,13 @@ use vestibule_model::{
 };
 use vestibule_store::{
     Db, DbOptions, Error, Page, Result, Store, Value,
+    client::{Consent, InitialToken},
     directory::StoredUser,
     job::{JobEnd, JobFile, JobLines, JobStep},
     people::{PersonRows, ProfileRow, ProfileScan},
     platform::instances::TENANT_TABLES,
     profile::{LeftOut, ProfileSearch},
+    pushed::PushedRequest,
     runtime::{AuthCode, Grant, Redeemed, RefreshToken, Rotated},
     scope::Tenant,
     session::Session,
@@ -66,6 +68,8 @@ fn application() -> Application {
         name: String::from("app"),
         kind: ApplicationType::RegularWebApp,
         scopes: vec![],
+        origin: Origin::Registration,
+        metadata: std::sync::Arc::default(),
         created_at: NOW,
     }
 }
@@ -179,12 +183,37 @@ fn session() -> Session {
     }
 }
 
+fn pushed_request() -> PushedRequest {
+    PushedRequest {
+        client: ids().client,
+        sealed: vec![1],
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
 fn refresh_token() -> RefreshToken {
     RefreshToken {
         grant: ids().grant,
         client: ids().client,
         profile: ids().profile,
         expires_at: NOW.plus_seconds(60),
+    }
+}
+
+fn initial_token() -> InitialToken {
+    InitialToken {
+        id: String::from("initial"),
+        uses_left: 1,
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
+fn consent() -> Consent {
+    Consent {
+        client: ids().client,
+        scopes: String::from("openid"),
+        granted_at: NOW,
     }
 }
 
@@ -212,6 +241,13 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.insert_grant(&grant())?;
     t.insert_auth_code("code", &code(), NOW)?;
     t.insert_session("session", &session())?;
+    t.insert_session_client("session", ids().client)?;
+    t.update_consent(ids().profile, &consent())?;
+    t.insert_initial_token("initial", &initial_token())?;
+    t.use_assertion("assertion", NOW.plus_seconds(60))?;
+    t.update_registration_hash(ids().client, "registration")?;
+    t.insert_pushed_request("pushed", &pushed_request(), NOW)?;
+    t.insert_proof("proof", NOW.plus_seconds(60))?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
     t.insert_revocation(&Revocation {
         kind: RevocationKind::Token,
@@ -295,6 +331,17 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.find_grant(ids().grant)?.is_none());
     assert!(t.find_refresh_token("refresh")?.is_none());
     assert!(t.find_session("session")?.is_none());
+    assert!(
+        t.list_session_clients(ids().profile, Some("session"))?
+            .is_empty()
+    );
+    assert!(t.list_session_clients(ids().profile, None)?.is_empty());
+    assert_eq!(t.count_registered_applications()?, 0);
+    assert!(t.find_registration_hash(ids().client)?.is_none());
+    assert!(t.list_initial_tokens()?.is_empty());
+    assert!(t.list_consents(ids().profile)?.is_empty());
+    assert!(t.find_consent(ids().profile, ids().client)?.is_none());
+    assert!(t.find_pushed_request("pushed")?.is_none());
     assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
@@ -330,13 +377,28 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.extend_grant(ids().grant, NOW.plus_seconds(600))?;
     assert!(!t.revoke_grant(ids().grant, later)?);
     assert_eq!(t.revoke_profile_grants(ids().profile, later)?, 0);
+    assert!(
+        t.revoke_client_grants(ids().profile, ids().client, later)?
+            .is_empty()
+    );
     assert_eq!(t.redeem_auth_code("code", later)?, Redeemed::Unknown);
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
     assert!(!t.extend_session("session", later)?);
-    assert_eq!(t.retire_signing_keys(later)?, 0);
+    assert_eq!(t.retire_signing_keys("RS256", later)?, 0);
     assert_eq!(t.delete_retired_signing_keys(later)?, 0);
     assert!(!t.delete_session("session")?);
+    assert!(!t.update_application_metadata(ids().client, &ClientMetadata::default(), later)?);
+    assert!(!t.update_registration_hash(ids().client, "changed")?);
+    assert!(!t.use_initial_token("initial", NOW)?);
+    assert!(!t.delete_initial_token("initial")?);
+    assert!(!t.delete_consent(ids().profile, ids().client)?);
+    // What one instance has seen is new to another.
+    assert!(t.use_assertion("assertion", later)?);
+    assert!(!t.delete_pushed_request("pushed")?);
+    // A proof that A has seen is new here.
+    assert!(t.insert_proof("proof", later)?);
+    assert!(!t.insert_proof("proof", later)?);
     assert_eq!(t.delete_profile_sessions(ids().profile)?, 0);
     change_jobs(t, later)?;
     t.lock_people()?;
@@ -362,6 +424,9 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_job_part(ids().job, JobFile::Out, 9, vec![9]),
         |t: &mut Tenant<'_, '_>| t.insert_identities(&[(ids().profile, 0, &identity()?)]),
         |t: &mut Tenant<'_, '_>| t.insert_session("stolen", &session()),
+        |t: &mut Tenant<'_, '_>| t.insert_session_client("session", ids().client),
+        |t: &mut Tenant<'_, '_>| t.update_consent(ids().profile, &consent()),
+        |t: &mut Tenant<'_, '_>| t.insert_pushed_request("stolen", &pushed_request(), NOW),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
         assert!(
@@ -502,6 +567,8 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/identity.rs"),
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
+        include_str!("../../src/client.rs"),
+        include_str!("../../src/session.rs"),
         include_str!("../../src/job.rs"),
         include_str!("../../src/job/files.rs"),
         include_str!("../../src/people.rs"),

@@ -30,7 +30,7 @@ impl IntoResponse for OauthError {
             (Kind::Forbidden, _) => {
                 json!({"error_code": "FORBIDDEN", "error_description": error.public})
             }
-            (Kind::Unauthenticated, "unauthorized") => {
+            (Kind::Unauthenticated, "unauthorized" | "token_not_bound") => {
                 json!({"error": "invalid_token", "error_description": error.public})
             }
             (_, code) => json!({"error": code, "error_description": error.public}),
@@ -51,6 +51,12 @@ impl IntoResponse for OauthError {
 fn challenge(error: &Error) -> Option<&'static str> {
     match (super::status(error.kind), error.code) {
         (StatusCode::UNAUTHORIZED, "invalid_client") => Some("Basic realm=\"oauth\""),
+        (StatusCode::UNAUTHORIZED, "token_not_bound") => {
+            Some("DPoP error=\"invalid_token\", algs=\"PS256 ES256 EdDSA\"")
+        }
+        (StatusCode::UNAUTHORIZED, "invalid_dpop_proof") => {
+            Some("DPoP error=\"invalid_dpop_proof\", algs=\"PS256 ES256 EdDSA\"")
+        }
         (StatusCode::UNAUTHORIZED, _) => {
             Some("Bearer scope=\"appid_default\", error=\"invalid_token\"")
         }

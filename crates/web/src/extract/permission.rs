@@ -34,17 +34,18 @@ pub struct AsManager(pub Manager);
 impl Bearer {
     /// Reads it from the headers.
     pub fn of(parts: &Parts) -> Result<Self, Error> {
-        let value = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .ok_or_else(|| Error::unauthenticated("A bearer token is required."))?;
-        match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                Ok(Self(token.trim().to_owned()))
-            }
-            _ => Err(Error::unauthenticated("A bearer token is required.")),
-        }
+        Self::with_scheme(parts, "bearer")
+            .map(Self)
+            .ok_or_else(|| Error::unauthenticated("A bearer token is required."))
+    }
+
+    /// What stands behind another scheme.
+    pub fn with_scheme(parts: &Parts, wanted: &str) -> Option<String> {
+        let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case(wanted)
+            .then(|| token.trim().to_owned())
     }
 }
 

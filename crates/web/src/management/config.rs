@@ -14,8 +14,10 @@ use axum::{
 use vestibule_engine::config::Rules;
 use vestibule_model::{
     family::{
+        oauth::OauthConfig,
         profiles::UsersProfile,
         redirects::RedirectUris,
+        registration::RegistrationConfig,
         sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
@@ -36,8 +38,10 @@ const WRITER: Guard = Guard::Role(ServiceRole::Writer);
 /// Its routes.
 pub(super) fn routes() -> Vec<Route> {
     const TOKENS: &str = "/management/v4/{tenantId}/config/tokens";
+    const OAUTH: &str = "/management/v4/{tenantId}/config/oauth";
     const SSO: &str = "/management/v4/{tenantId}/config/cloud_directory/sso";
     const REDIRECTS: &str = "/management/v4/{tenantId}/config/redirect_uris";
+    const REGISTRATION: &str = "/management/v4/{tenantId}/config/oauth/registration";
     const PROFILES: &str = "/management/v4/{tenantId}/config/users_profile";
     const TEXT: &str = "/management/v4/{tenantId}/config/ui/theme_text";
     const COLOR: &str = "/management/v4/{tenantId}/config/ui/theme_color";
@@ -49,6 +53,13 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("Replace token lifetimes and claim mappings; what is left out goes back to its default.")
             .takes::<TokensConfig>()
             .answers::<TokensConfig>(200),
+        shown::<OauthConfig>(OAUTH, "get_oauth_config")
+            .summary("What the OAuth server offers and what it insists on."),
+        Route::new("put", OAUTH, "set_oauth_config", || put(set_oauth))
+            .guard(WRITER)
+            .summary("Set what the OAuth server offers and insists on; what is left out goes back to its default.")
+            .takes::<OauthConfig>()
+            .answers::<OauthConfig>(200),
         shown::<SsoConfig>(SSO, "get_sso_config").summary("Whether browsers stay signed in."),
         Route::new("put", SSO, "set_sso_config", || put(set_and_show_made::<SsoConfig>))
             .guard(WRITER)
@@ -57,6 +68,10 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<SsoConfig>(201),
         shown::<RedirectUris>(REDIRECTS, "get_redirect_uris").summary("Allowed redirect URIs."),
         set_silently::<RedirectUris>(REDIRECTS, "set_redirect_uris").summary("Replace the allowed redirect URIs."),
+        shown::<RegistrationConfig>(REGISTRATION, "get_registration_config")
+            .summary("Whether clients may register themselves."),
+        set_silently::<RegistrationConfig>(REGISTRATION, "set_registration_config")
+            .summary("Set whether clients may register themselves."),
         shown::<UsersProfile>(PROFILES, "get_user_profiles_config")
             .summary("Whether applications may use custom attributes."),
         set_silently::<UsersProfile>(PROFILES, "set_user_profiles_config")
@@ -109,6 +124,15 @@ async fn set_and_show<F: Rules>(
     JsonBody(document, _): JsonBody<F>,
 ) -> Result<Json<F>, ManagementError> {
     Ok(Json(app.engine.set_family(&writer, document).await?))
+}
+
+/// A signing algorithm that is selected for the first time needs a key.
+async fn set_oauth(
+    State(app): State<App>,
+    AsWriter(writer): AsWriter,
+    JsonBody(document, _): JsonBody<OauthConfig>,
+) -> Result<Json<OauthConfig>, ManagementError> {
+    Ok(Json(app.engine.set_oauth(&writer, document).await?))
 }
 
 /// As [`set_and_show`], for the calls that answer 201 (contract/README.md, easy to miss).

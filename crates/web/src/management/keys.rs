@@ -50,7 +50,7 @@ struct Rotation {
     at_once: bool,
 }
 
-/// The one that signs first.
+/// Newest first.
 #[derive(Serialize, JsonSchema)]
 struct Keys {
     keys: Vec<Key>,

@@ -39,7 +39,7 @@ async fn preflight() -> Response {
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, x-filter-type",
+            "authorization, content-type, dpop, x-filter-type",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];

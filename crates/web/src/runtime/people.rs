@@ -8,9 +8,13 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use serde_json::{Value, json};
+use vestibule_engine::runtime::{Presented, Scheme};
 use vestibule_model::object::RawObject;
 
-use super::{cors, request::At};
+use super::{
+    cors,
+    request::{At, Shown},
+};
 use crate::{
     App,
     error::{ManagementError, OauthError},
@@ -18,16 +22,39 @@ use crate::{
     route::{Guard, Route},
 };
 
-/// A bearer token of this plane. Servers of App ID's kind send `Bearer <access> <identity>`: the first is meant.
-struct AccessToken(String);
+/// An access token of this plane, with or without a proof.
+struct AccessToken {
+    token: String,
+    scheme: Scheme,
+    shown: Shown,
+}
+
+impl AccessToken {
+    /// For the engine.
+    fn presented(&self) -> Presented<'_> {
+        Presented {
+            token: &self.token,
+            scheme: self.scheme,
+            possession: self.shown.possession(),
+        }
+    }
+}
 
 impl FromRequestParts<App> for AccessToken {
     type Rejection = OauthError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, OauthError> {
-        let Bearer(text) = Bearer::of(parts)?;
+        let (scheme, text) = match Bearer::with_scheme(parts, "dpop") {
+            Some(text) => (Scheme::Dpop, text),
+            None => (Scheme::Bearer, Bearer::of(parts)?.0),
+        };
+        // Servers of App ID's kind send `Bearer <access> <identity>`: the first is meant.
         let token = text.split_whitespace().next().unwrap_or_default();
-        Ok(Self(token.to_owned()))
+        Ok(Self {
+            token: token.to_owned(),
+            scheme,
+            shown: Shown::of(parts),
+        })
     }
 }
 
@@ -94,60 +121,68 @@ pub(super) fn routes() -> Vec<Route> {
 async fn user_info(
     State(app): State<App>,
     At(tenant): At,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
 ) -> Result<Json<Value>, OauthError> {
-    Ok(Json(app.engine.user_info(tenant, &token).await?))
+    Ok(Json(app.engine.user_info(tenant, token.presented()).await?))
 }
 
 async fn note_activity(
     State(app): State<App>,
     At(tenant): At,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
 ) -> Result<Json<Value>, OauthError> {
-    app.engine.note_activity(tenant, &token).await?;
+    app.engine.note_activity(tenant, token.presented()).await?;
     Ok(Json(json!({})))
 }
 
 async fn attributes(
     State(app): State<App>,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
 ) -> Result<Json<RawObject>, ProfilesError> {
-    Ok(Json(app.engine.own_attributes(&token).await?))
+    Ok(Json(app.engine.own_attributes(token.presented()).await?))
 }
 
 async fn attribute(
     State(app): State<App>,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
     Path(name): Path<String>,
 ) -> Result<Json<RawObject>, ProfilesError> {
-    Ok(Json(app.engine.own_attribute(&token, &name).await?))
+    Ok(Json(
+        app.engine.own_attribute(token.presented(), &name).await?,
+    ))
 }
 
 async fn set_attribute(
     State(app): State<App>,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json<RawObject>, ProfilesError> {
     Ok(Json(
-        app.engine.set_own_attribute(&token, &name, &body).await?,
+        app.engine
+            .set_own_attribute(token.presented(), &name, &body)
+            .await?,
     ))
 }
 
 async fn delete_attribute(
     State(app): State<App>,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ProfilesError> {
-    app.engine.delete_own_attributes(&token, Some(name)).await?;
+    app.engine
+        .delete_own_attributes(token.presented(), Some(name))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_attributes(
     State(app): State<App>,
-    AccessToken(token): AccessToken,
+    token: AccessToken,
 ) -> Result<StatusCode, ProfilesError> {
-    app.engine.delete_own_attributes(&token, None).await?;
+    app.engine
+        .delete_own_attributes(token.presented(), None)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,7 +7,10 @@ use axum::{
     extract::{ConnectInfo, FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use vestibule_engine::{Error, Kind, runtime::ClientRequest};
+use vestibule_engine::{
+    Error, Kind,
+    runtime::{ClientRequest, Possession},
+};
 use vestibule_model::id::TenantId;
 use vestibule_wire::parameters::Parameters;
 
@@ -39,6 +42,42 @@ pub(super) struct ClientCall {
     authorization: Option<String>,
     form: Parameters,
     from: IpAddr,
+    shown: Shown,
+}
+
+/// What a request shows of a key, and what the request is.
+#[derive(Default)]
+pub(super) struct Shown(Option<(String, String, String)>);
+
+impl Shown {
+    /// Reads the `DPoP` headers. Several make no proof.
+    pub(super) fn of(parts: &Parts) -> Self {
+        let headers = parts.headers.get_all("dpop").iter();
+        let mut proofs: Vec<&str> = headers
+            .map(|value| value.to_str().unwrap_or_default())
+            .collect();
+        if proofs.is_empty() {
+            return Self(None);
+        }
+        proofs.truncate(2);
+        Self(Some((
+            proofs.join(","),
+            parts.method.to_string(),
+            parts.uri.path().to_owned(),
+        )))
+    }
+
+    /// For the engine.
+    pub(super) fn possession(&self) -> Possession<'_> {
+        match &self.0 {
+            Some((proof, method, path)) => Possession {
+                proof: Some(proof),
+                method,
+                path,
+            },
+            None => Possession::default(),
+        }
+    }
 }
 
 impl ClientCall {
@@ -49,6 +88,7 @@ impl ClientCall {
             authorization: self.authorization.as_deref(),
             form: &self.form,
             from: self.from,
+            possession: self.shown.possession(),
         }
     }
 }
@@ -68,13 +108,14 @@ impl FromRequest<App> for ClientCall {
             ),
             None => None,
         };
-        let from = client_address(&parts);
+        let (from, shown) = (client_address(&parts), Shown::of(&parts));
         let form = read_form(Request::from_parts(parts, body), app).await?;
         Ok(Self {
             tenant,
             authorization,
             form,
             from,
+            shown,
         })
     }
 }

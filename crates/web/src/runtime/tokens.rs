@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use schemars::JsonSchema;
-use vestibule_wire::token::{Introspection, TokenAnswer};
+use vestibule_wire::token::{Introspection, Pushed, TokenAnswer};
 
 use super::{cors, request::ClientCall};
 use crate::{
@@ -49,6 +49,20 @@ struct TokenToExamine {
     token_type_hint: Option<String>,
 }
 
+/// An authorization request; its other parameters are those of the authorization endpoint.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct PushedForm {
+    /// `code`.
+    response_type: String,
+    /// Where the answer goes.
+    redirect_uri: String,
+    /// Instead of the `Authorization` header.
+    client_id: Option<String>,
+    /// Instead of the `Authorization` header.
+    client_secret: Option<String>,
+}
+
 /// Calls with client authentication.
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -69,6 +83,13 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Whether a token is good now.")
         .takes_as::<TokenToExamine>(FORM)
         .answers::<Introspection>(200),
+        Route::new("post", "/oauth/v4/{tenantId}/par", "par", || {
+            cors::open(post(push))
+        })
+        .guard(Guard::Client)
+        .summary("Keeps an authorization request and answers a URI for it.")
+        .takes_as::<PushedForm>(FORM)
+        .answers::<Pushed>(201),
         Route::new("post", "/oauth/v4/{tenantId}/revoke", "revoke", || {
             post(revoke)
         })
@@ -88,6 +109,14 @@ async fn introspect(
     call: ClientCall,
 ) -> Result<Json<Introspection>, OauthError> {
     Ok(Json(app.engine.introspect(&call.request()).await?))
+}
+
+async fn push(
+    State(app): State<App>,
+    call: ClientCall,
+) -> Result<(StatusCode, Json<Pushed>), OauthError> {
+    let pushed = app.engine.push(&call.request()).await?;
+    Ok((StatusCode::CREATED, Json(pushed)))
 }
 
 async fn revoke(State(app): State<App>, call: ClientCall) -> Result<StatusCode, OauthError> {

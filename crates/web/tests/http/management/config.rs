@@ -73,6 +73,46 @@ on_each_engine! {
         assert_eq!(at.put("config/tokens", json!({})).await.expect(200).json(), defaults);
     }
 
+    async fn switches_of_the_oauth_server_go_back_to_their_defaults(server) {
+        let at = Instance::new(&server, "one").await;
+        let defaults = json!({
+            "profile": "none",
+            "signingAlgorithm": "RS256",
+            "pushedRequests": "allowed",
+            "requestObjects": "off",
+            "jarm": true,
+            "dpop": "allowed",
+            "resources": [],
+            "jwtAccessTokens": false,
+            "deviceAuthorization": false,
+            "tokenExchange": false,
+            "authorizationDetailsTypes": [],
+        });
+        assert_eq!(at.get("config/oauth").await, defaults);
+        let mut expected = defaults.clone();
+        expected["profile"] = json!("fapi2");
+        expected["signingAlgorithm"] = json!("PS256");
+        let set = at.put("config/oauth", json!({"profile": "fapi2", "signingAlgorithm": "PS256", "unknown": 1})).await;
+        assert_eq!(set.expect(200).json(), expected);
+        assert_eq!(at.get("config/oauth").await, expected);
+        let keys = at.get("keys").await;
+        for bad in [
+            json!({"profile": "fapi2"}),
+            json!({"signingAlgorithm": "HS256"}),
+            json!({"signingAlgorithm": "none"}),
+            json!({"dpop": true}),
+            json!({"resources": ["api"]}),
+            json!({"resources": ["https://api.example.com/#x"]}),
+            json!({"authorizationDetailsTypes": [""]}),
+            json!([]),
+        ] {
+            refused(at.put("config/oauth", bad).await, 400, "INVALID_REQUEST");
+        }
+        assert_eq!(at.get("config/oauth").await, expected);
+        assert_eq!(at.get("keys").await, keys);
+        assert_eq!(at.put("config/oauth", json!({})).await.expect(200).json(), defaults);
+    }
+
     async fn redirect_uris_are_replaced(server) {
         let at = Instance::new(&server, "one").await;
         assert_eq!(at.get("config/redirect_uris").await, json!({"redirectUris": []}));

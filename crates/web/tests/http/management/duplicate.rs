@@ -44,8 +44,16 @@ fn samples() -> BTreeMap<&'static str, Value> {
             json!({"access": {"expires_in": 900}, "accessTokenClaims": [{"source": "roles"}]}),
         ),
         (
+            "oauth",
+            json!({"signingAlgorithm": "ES256", "dpop": "required", "resources": ["https://api.example.com/"]}),
+        ),
+        (
             "cloud_directory/sso",
             json!({"isActive": true, "inactivityTimeoutSeconds": 600, "logoutRedirectUris": ["https://app.example.com/out"]}),
+        ),
+        (
+            "oauth/registration",
+            json!({"enabled": "initial_token", "consentRequired": false, "most": 10}),
         ),
         ("users_profile", json!({"isActive": false})),
         (
@@ -199,16 +207,20 @@ on_each_engine! {
         let (source, target) = pair(&server).await;
         source.application("Shop", &["read"]).await;
         let before = everything(&source).await;
-        let key_of = |id: TenantId| {
-            let engine = server.engine.clone();
-            async move { engine.tenant(id).await.unwrap().signing_key.kid().to_owned() }
+        let keys_of = |guid: &str| {
+            let (engine, id) = (server.engine.clone(), TenantId::parse(guid).unwrap());
+            async move {
+                let state = engine.tenant(id).await.unwrap();
+                state.keys.iter().map(|key| key.kid().to_owned()).collect::<Vec<_>>()
+            }
         };
-        let id = TenantId::parse(&target.guid).unwrap();
-        let key = key_of(id).await;
+        let keys = keys_of(&target.guid).await;
         duplicate(&target, &source, json!({"include": ["applications", "roles"]})).await;
         assert_eq!(everything(&source).await, before);
-        assert_eq!(key_of(id).await, key);
-        assert_ne!(key_of(TenantId::parse(&source.guid).unwrap()).await, key);
+        // The algorithm that came along signs with a key of the target's own.
+        let (after, other) = (keys_of(&target.guid).await, keys_of(&source.guid).await);
+        assert_eq!((keys.len(), after.len()), (1, 2));
+        assert!(after.contains(&keys[0]) && after.iter().all(|key| !other.contains(key)));
     }
 
     async fn applications_get_credentials_of_their_own(server) {

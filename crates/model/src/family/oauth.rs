@@ -1,0 +1,287 @@
+//! `config/oauth`: what an instance's OAuth server offers and what it insists on. Applications choose among what is offered; a profile
+//! puts several demands together.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Family, input::null_as_default};
+use crate::Invalid;
+
+/// Switches of the OAuth server. What is left out on a write goes back to its default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct OauthConfig {
+    /// A set of demands; it prevails over the single switches.
+    pub profile: Profile,
+    /// What tokens are signed with.
+    pub signing_algorithm: SigningAlgorithm,
+    /// Pushed authorization requests (RFC 9126).
+    pub pushed_requests: Demand,
+    /// Signed authorization requests (RFC 9101).
+    pub request_objects: Demand,
+    /// Whether applications may ask for signed answers (JARM).
+    pub jarm: bool,
+    /// Tokens that are bound to a key of the application (RFC 9449).
+    pub dpop: Demand,
+    /// What `resource` may name (RFC 8707): access tokens are for these then. Empty, the parameter is not looked at.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resources: Vec<String>,
+    /// Whether access tokens say in their header that they are (RFC 9068).
+    pub jwt_access_tokens: bool,
+    /// Whether devices without a browser may sign people in (RFC 8628).
+    pub device_authorization: bool,
+    /// Whether applications may exchange tokens (RFC 8693).
+    pub token_exchange: bool,
+    /// Types of `authorization_details` (RFC 9396). Empty, the parameter is not looked at.
+    #[serde(deserialize_with = "null_as_default")]
+    pub authorization_details_types: Vec<String>,
+}
+
+/// How far something goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// Nobody may use it.
+    Off,
+    /// Whoever likes may.
+    Allowed,
+    /// Everybody must.
+    Required,
+}
+
+impl Demand {
+    /// Whether it may be used.
+    pub fn is_offered(self) -> bool {
+        self != Self::Off
+    }
+
+    /// Whether it must be used.
+    pub fn is_required(self) -> bool {
+        self == Self::Required
+    }
+}
+
+/// Signature algorithms of tokens (RFC 7518 section 3.1, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+pub enum SigningAlgorithm {
+    /// What App ID signs with, and every client can verify.
+    #[default]
+    RS256,
+    /// RSA with a probabilistic padding.
+    PS256,
+    /// P-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+impl SigningAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
+    /// Those of the FAPI 2.0 security profile, section 5.4.1.
+    pub const STRICT: [Self; 3] = [Self::PS256, Self::ES256, Self::EdDSA];
+
+    /// Its registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+/// Sets of demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The single switches alone.
+    #[default]
+    None,
+    /// FAPI 2.0 security profile: see [`OauthConfig::demands`].
+    Fapi2,
+}
+
+/// What an instance insists on, profile and switches taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// Pushed authorization requests.
+    pub pushed_requests: Demand,
+    /// Signed authorization requests.
+    pub request_objects: Demand,
+    /// Tokens that are bound to a key.
+    pub dpop: Demand,
+    /// Whether every authorization request needs a `code_challenge`.
+    pub pkce: bool,
+    /// Whether applications that keep no secret may use the OAuth server.
+    pub public_clients: bool,
+    /// Whether applications prove who they are by signature only, for the issuer alone.
+    pub signed_client_authentication: bool,
+    /// Whether applications may send a person's password.
+    pub passwords: bool,
+    /// Seconds that a code is good for.
+    pub code_seconds: i64,
+    /// Whether what applications sign may say only what was made within the hour and ends within one.
+    pub short_request_objects: bool,
+    /// What applications may sign with.
+    pub client_algorithms: &'static [SigningAlgorithm],
+}
+
+impl OauthConfig {
+    /// Most resources, and most types of details.
+    pub const MOST: usize = 100;
+
+    /// What the instance insists on. This is the one place that knows what a profile means.
+    pub fn demands(&self) -> Demands {
+        let own = Demands {
+            pushed_requests: self.pushed_requests,
+            request_objects: self.request_objects,
+            dpop: self.dpop,
+            pkce: false,
+            public_clients: true,
+            signed_client_authentication: false,
+            passwords: true,
+            code_seconds: 300,
+            short_request_objects: false,
+            client_algorithms: &SigningAlgorithm::ALL,
+        };
+        match self.profile {
+            Profile::None => own,
+            Profile::Fapi2 => Demands {
+                pushed_requests: Demand::Required,
+                request_objects: own.request_objects,
+                dpop: Demand::Required,
+                pkce: true,
+                public_clients: false,
+                signed_client_authentication: true,
+                passwords: false,
+                code_seconds: 60,
+                short_request_objects: true,
+                client_algorithms: &SigningAlgorithm::STRICT,
+            },
+        }
+    }
+}
+
+impl Default for OauthConfig {
+    fn default() -> Self {
+        Self {
+            profile: Profile::None,
+            signing_algorithm: SigningAlgorithm::RS256,
+            pushed_requests: Demand::Allowed,
+            request_objects: Demand::Off,
+            jarm: true,
+            dpop: Demand::Allowed,
+            resources: Vec::new(),
+            jwt_access_tokens: false,
+            device_authorization: false,
+            token_exchange: false,
+            authorization_details_types: Vec::new(),
+        }
+    }
+}
+
+impl Family for OauthConfig {
+    const NAME: &'static str = "oauth";
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let strict = self.profile == Profile::Fapi2;
+        if strict && !SigningAlgorithm::STRICT.contains(&self.signing_algorithm) {
+            return Err(Invalid::new(
+                "signingAlgorithm",
+                "must be PS256, ES256 or EdDSA in the profile fapi2",
+            ));
+        }
+        if self.resources.len() > Self::MOST {
+            return Err(Invalid::new("resources", "holds more than 100 URIs"));
+        }
+        for uri in &self.resources {
+            if uri.len() > 2000 || uri.contains('#') || Url::parse(uri).is_err() {
+                return Err(Invalid::new(
+                    "resources",
+                    format!("{uri:.200} is not an absolute URI without a fragment"),
+                ));
+            }
+        }
+        if self.authorization_details_types.len() > Self::MOST {
+            return Err(Invalid::new(
+                "authorizationDetailsTypes",
+                "holds more than 100 types",
+            ));
+        }
+        for text in &self.authorization_details_types {
+            let length = text.chars().count();
+            if length == 0 || length > 200 || text.chars().any(char::is_control) {
+                return Err(Invalid::new(
+                    "authorizationDetailsTypes",
+                    "a type is 1 to 200 printable characters",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<OauthConfig, String> {
+        let config: OauthConfig = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        config.validate().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_default() {
+        assert_eq!(read("{}"), Ok(OauthConfig::default()));
+        assert_eq!(
+            read(r#"{"resources":null,"authorizationDetailsTypes":null}"#),
+            Ok(OauthConfig::default())
+        );
+        let some = read(r#"{"signingAlgorithm":"EdDSA","dpop":"required","jarm":false}"#).unwrap();
+        assert_eq!(some.signing_algorithm, SigningAlgorithm::EdDSA);
+        assert!(some.demands().dpop.is_required() && !some.jarm);
+        assert_eq!(some.pushed_requests, Demand::Allowed);
+    }
+
+    #[test]
+    fn a_profile_prevails_over_the_switches() {
+        let fapi =
+            r#"{"profile":"fapi2","signingAlgorithm":"PS256","dpop":"off","pushedRequests":"off"}"#;
+        let demands = read(fapi).unwrap().demands();
+        assert!(demands.dpop.is_required() && demands.pushed_requests.is_required());
+        assert!(demands.pkce && demands.signed_client_authentication);
+        assert!(!demands.public_clients && !demands.passwords);
+        assert_eq!(demands.code_seconds, 60);
+        assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
+    }
+
+    #[test]
+    fn bad_documents_are_refused() {
+        for bad in [
+            r#"{"profile":"fapi2"}"#,
+            r#"{"profile":"fapi1"}"#,
+            r#"{"signingAlgorithm":"none"}"#,
+            r#"{"signingAlgorithm":"HS256"}"#,
+            r#"{"signingAlgorithm":null}"#,
+            r#"{"dpop":true}"#,
+            r#"{"pushedRequests":"on"}"#,
+            r#"{"jarm":"yes"}"#,
+            r#"{"resources":["api"]}"#,
+            r#"{"resources":["https://api.example.com/#part"]}"#,
+            r#"{"authorizationDetailsTypes":[""]}"#,
+            r#"{"authorizationDetailsTypes":[7]}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let many = vec!["https://api.example.com/"; 101];
+        let text = format!(
+            r#"{{"resources":{}}}"#,
+            serde_json::to_string(&many).unwrap()
+        );
+        assert!(read(&text).is_err());
+    }
+}
