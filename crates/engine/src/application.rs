@@ -1,10 +1,12 @@
 //! Applications: who may ask for tokens, and the scopes they own.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use uuid::Builder;
 use vestibule_crypto::token::PlainToken;
 use vestibule_model::{
-    application::{Application, ApplicationName, ApplicationType, ScopeNames},
+    application::{Application, ApplicationName, ApplicationType, Origin, ScopeNames},
     id::{ClientId, RoleId},
 };
 use zeroize::{Zeroize, Zeroizing};
@@ -80,6 +82,8 @@ impl Engine {
             name: new.name.as_str().to_owned(),
             kind: new.kind,
             scopes: Vec::new(),
+            origin: Origin::Management,
+            metadata: Arc::default(),
             created_at: self.now(),
         };
         let secret = self.new_secret_for(new.kind);
@@ -214,7 +218,7 @@ impl Engine {
     /// A secret as App ID makes them, the base64 text of a UUID's text; none for an application that cannot keep one.
     pub(crate) fn new_secret_for(&self, kind: ApplicationType) -> Option<PlainToken> {
         match kind {
-            ApplicationType::SinglePageApp => None,
+            ApplicationType::SinglePageApp | ApplicationType::MobileApp => None,
             ApplicationType::RegularWebApp => {
                 let mut bytes = self.random_id();
                 let uuid = Builder::from_random_bytes(bytes).into_uuid();
@@ -223,6 +227,22 @@ impl Engine {
                 Some(PlainToken::new(STANDARD.encode(text.as_bytes())))
             }
         }
+    }
+
+    /// Refuses one more client that registers itself where the instance has its number. Called inside of the change.
+    pub(crate) fn has_room(
+        tenant: &mut vestibule_store::scope::Tenant<'_, '_>,
+        most: i64,
+    ) -> Result<()> {
+        let there = i64::try_from(tenant.count_registered_applications()?).unwrap_or(i64::MAX);
+        if there < most {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Unavailable(3600),
+            "temporarily_unavailable",
+            "As many clients have registered as the instance keeps.",
+        ))
     }
 
     async fn change_application(
@@ -262,12 +282,12 @@ pub(crate) fn too_many_applications() -> Error {
         Kind::Invalid,
         "limit_exceeded",
         format!(
-            "An instance keeps at most {} applications.",
+            "Administrators make at most {} applications in an instance.",
             Application::MOST
         ),
     )
 }
 
-fn no_such_application() -> Error {
+pub(crate) fn no_such_application() -> Error {
     Error::not_found("There is no such application.")
 }

@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod application;
+pub mod client;
 pub mod config;
 pub mod directory;
 pub mod error;
+mod fetch;
 pub mod job;
 pub mod keys;
 pub mod mail;
@@ -33,6 +35,7 @@ pub use error::{Error, Kind, Result};
 pub use vestibule_store::Page;
 
 use crate::{
+    fetch::Outbound,
     mail::{Mailer, Post},
     platform::permission::PlatformCache,
     runtime::Throttle,
@@ -50,6 +53,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// Days after which a signing key is replaced by a new one; 0 for never.
     pub rotate_keys_days: u32,
+    /// Hosts that the service may go to for clients although they are private or speak plain `http`.
+    pub fetch_from: Vec<String>,
 }
 
 /// What the engine is made of. Cheap to clone.
@@ -72,6 +77,7 @@ struct Parts {
     stopping: AtomicBool,
     exports: Arc<Semaphore>,
     post: Arc<Post>,
+    outbound: Outbound,
 }
 
 /// What [`Engine::new`] needs.
@@ -111,6 +117,7 @@ impl Engine {
                 stopping: AtomicBool::new(false),
                 exports: Arc::new(Semaphore::new(moving::MOST_EXPORTS)),
                 post: Post::new(ingredients.mailer),
+                outbound: Outbound::new(),
             }),
         }
     }
@@ -180,6 +187,10 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.parts.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.parts.outbound
     }
 
     pub(crate) fn post(&self) -> &Arc<Post> {

@@ -14,19 +14,24 @@ mod code;
 mod custom;
 mod directory;
 mod dpop;
+mod farewell;
 pub mod logout;
 mod mapping;
+mod mobile;
 mod person;
 mod public;
 mod pushed;
+mod registration;
 mod renewal;
 mod revocation;
 pub mod session;
+mod subject;
 mod throttle;
 mod token;
 
 pub use client::ClientRequest;
 pub use dpop::{Possession, Presented, Scheme};
+pub use registration::{NewClient, Registered};
 pub(crate) use throttle::Throttle;
 
 use vestibule_wire::parameters::ParameterError;

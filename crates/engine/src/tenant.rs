@@ -15,8 +15,12 @@ use vestibule_crypto::{
     token::PlainToken,
 };
 use vestibule_model::{
-    application::Application,
-    family::oauth::{Demands, OauthConfig},
+    application::{Application, ApplicationType, Origin, metadata::AuthMethod},
+    family::{
+        oauth::{Demands, OauthConfig},
+        redirects::RedirectUris,
+        sso::SsoConfig,
+    },
     id::{ClientId, RoleId, TenantId},
     role::Role,
     time::Timestamp,
@@ -71,6 +75,61 @@ pub struct ApplicationState {
     pub secret: Option<PlainToken>,
     /// Its roles.
     pub roles: Vec<RoleId>,
+}
+
+impl ApplicationState {
+    /// Whether PKCE is all the proof there is of it.
+    pub fn is_public(&self) -> bool {
+        match self.application.metadata.token_endpoint_auth_method {
+            Some(method) => method == AuthMethod::None,
+            None => self.application.kind == ApplicationType::SinglePageApp,
+        }
+    }
+
+    /// Whether nobody who runs the instance vouches for it: people are asked before it learns of them.
+    pub fn is_third_party(&self) -> bool {
+        self.application.origin == Origin::Registration
+    }
+
+    /// Whether it may use a grant.
+    pub fn may_use(&self, grant: &str) -> bool {
+        let metadata = &self.application.metadata;
+        if !self.is_public() {
+            return metadata.may_use(grant);
+        }
+        grant == "authorization_code" || (grant == "refresh_token" && self.gets_refresh_tokens())
+    }
+
+    /// Whether it gets refresh tokens where the instance gives any. A public client gets them only where it says so: they are
+    /// replaced at each use.
+    pub fn gets_refresh_tokens(&self) -> bool {
+        let grants = &self.application.metadata.grant_types;
+        if grants.is_empty() {
+            !self.is_public()
+        } else {
+            grants.iter().any(|grant| grant == "refresh_token")
+        }
+    }
+
+    /// Whether sign-in may return to `uri`: one of its own where it has any, else one of the instance's.
+    pub fn returns_to(&self, state: &TenantState, uri: &str) -> bool {
+        let metadata = &self.application.metadata;
+        if metadata.redirect_uris.is_empty() && self.application.origin == Origin::Management {
+            state.config.get::<RedirectUris>().allows(uri)
+        } else {
+            metadata.returns_to(uri)
+        }
+    }
+
+    /// Whether signing out may return to `uri`: one of its own where it has any, else one of the instance's.
+    pub fn leaves_to(&self, state: &TenantState, uri: &str) -> bool {
+        let own = &self.application.metadata.post_logout_redirect_uris;
+        if own.is_empty() && self.application.origin == Origin::Management {
+            state.config.get::<SsoConfig>().may_return_to(uri)
+        } else {
+            own.iter().any(|one| one == uri)
+        }
+    }
 }
 
 impl TenantState {
@@ -157,7 +216,16 @@ impl Engine {
         T: Send + 'static,
         F: FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<T> + Send + 'static,
     {
-        let (id, now) = (writer.tenant(), self.now());
+        self.change_as_service(writer.tenant(), f).await
+    }
+
+    /// The same for changes that no administrator makes.
+    pub(crate) async fn change_as_service<T, F>(&self, id: TenantId, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<T> + Send + 'static,
+    {
+        let now = self.now();
         let result = self
             .store()
             .write(id, move |tenant| {

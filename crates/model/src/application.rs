@@ -1,7 +1,12 @@
 //! Applications of an instance (contract/runtime.md section 2).
 
+pub mod metadata;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use self::metadata::ClientMetadata;
 use crate::{Invalid, id::ClientId, time::Timestamp};
 
 /// What kind of client an application is.
@@ -12,10 +17,12 @@ pub enum ApplicationType {
     RegularWebApp,
     /// A browser app without a secret; PKCE is its proof (`singlepageapp`).
     SinglePageApp,
+    /// An app on a device, which registered itself (`mobileapp`).
+    MobileApp,
 }
 
 impl ApplicationType {
-    /// Reads App ID's name of the type.
+    /// Reads App ID's name of a type that the management API makes.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text {
             "regularwebapp" => Ok(Self::RegularWebApp),
@@ -27,17 +34,58 @@ impl ApplicationType {
         }
     }
 
+    /// Reads the name of any type, as it was kept.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        match name {
+            "mobileapp" => Ok(Self::MobileApp),
+            other => Self::parse(other),
+        }
+    }
+
     /// App ID's name of the type.
     pub const fn name(self) -> &'static str {
         match self {
             Self::RegularWebApp => "regularwebapp",
             Self::SinglePageApp => "singlepageapp",
+            Self::MobileApp => "mobileapp",
+        }
+    }
+}
+
+/// How an application came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An administrator made it.
+    Management,
+    /// It registered itself (RFC 7591): whose it is nobody knows.
+    Registration,
+    /// A device registered itself (contract/runtime.md section 4.11).
+    Mobile,
+}
+
+impl Origin {
+    /// Reads the name in storage.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        match name {
+            "management" => Ok(Self::Management),
+            "registration" => Ok(Self::Registration),
+            "mobile" => Ok(Self::Mobile),
+            _ => Err(Invalid::new("origin", "is not known")),
+        }
+    }
+
+    /// The name in storage.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Registration => "registration",
+            Self::Mobile => "mobile",
         }
     }
 }
 
 /// An application without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Application {
     /// Its `client_id`.
     pub client_id: ClientId,
@@ -47,12 +95,16 @@ pub struct Application {
     pub kind: ApplicationType,
     /// Custom scopes it owns, in the order given.
     pub scopes: Vec<String>,
+    /// How it came to be.
+    pub origin: Origin,
+    /// What it says of itself; empty unless somebody set it.
+    pub metadata: Arc<ClientMetadata>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl Application {
-    /// Most applications one instance keeps.
+    /// Most applications that administrators make in one instance.
     pub const MOST: usize = 200;
     /// Most scopes one application owns.
     pub const MOST_SCOPES: usize = 50;

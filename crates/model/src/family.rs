@@ -4,10 +4,11 @@
 //! duplication, and whatever later handles all configuration at once.
 
 pub mod idps;
-mod input;
+pub(crate) mod input;
 pub mod oauth;
 pub mod profiles;
 pub mod redirects;
+pub mod registration;
 mod secret;
 pub mod sso;
 pub mod tokens;

@@ -63,6 +63,15 @@ pub struct ServeArguments {
     /// Days after which an instance signs with a new key [default: 0, never]
     #[arg(long, env = "VESTIBULE_ROTATE_KEYS_DAYS", value_name = "DAYS")]
     rotate_keys_days: Option<u32>,
+    /// Hosts, separated by commas, where keys and logout addresses of clients may be although the hosts are private or speak plain
+    /// http [default: none]
+    #[arg(
+        long,
+        env = "VESTIBULE_FETCH_FROM",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    fetch_from: Option<Vec<String>>,
     /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
     #[arg(
         long,
@@ -102,6 +111,7 @@ struct File {
     max_import_body: Option<usize>,
     retention_days: Option<u32>,
     rotate_keys_days: Option<u32>,
+    fetch_from: Option<Vec<String>>,
     smtp_url: Option<String>,
     mail_from: Option<String>,
 }
@@ -134,6 +144,8 @@ pub struct Options {
     pub retention_days: u32,
     /// Days after which an instance signs with a new key; 0 for never.
     pub rotate_keys_days: u32,
+    /// Hosts that the service may go to for clients although they are private.
+    pub fetch_from: Vec<String>,
     /// Mail server, if there is one.
     pub smtp_server: Option<SmtpServer>,
     /// Who mails are from, if it was said.
@@ -209,6 +221,7 @@ impl ServeArguments {
                 .unwrap_or(64 << 20),
             retention_days: self.retention_days.or(file.retention_days).unwrap_or(7),
             rotate_keys_days: self.rotate_keys_days.or(file.rotate_keys_days).unwrap_or(0),
+            fetch_from: self.fetch_from.or(file.fetch_from).unwrap_or_default(),
             smtp_server: self
                 .smtp_url
                 .or(file.smtp_url)

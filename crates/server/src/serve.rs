@@ -158,6 +158,7 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
             region: options.region.clone(),
             retention_days: options.retention_days,
             rotate_keys_days: options.rotate_keys_days,
+            fetch_from: options.fetch_from.clone(),
         },
         store,
         master,

@@ -9,9 +9,9 @@ use vestibule_model::{
 use crate::{Error, Result, Value, scope::Tenant};
 
 impl Tenant<'_, '_> {
-    /// How many applications there are.
+    /// How many applications administrators made.
     pub fn count_applications(&mut self) -> Result<usize> {
-        self.count("SELECT COUNT(*) FROM applications WHERE tenant = $1")
+        self.count("SELECT COUNT(*) FROM applications WHERE tenant = $1 AND origin = 'management'")
     }
 
     /// One application with its sealed secret.
@@ -19,11 +19,7 @@ impl Tenant<'_, '_> {
         &mut self,
         client: ClientId,
     ) -> Result<Option<(Application, Option<Vec<u8>>)>> {
-        // An instance has at most two hundred, and this is not asked on a hot path.
-        Ok(self
-            .list_applications()?
-            .into_iter()
-            .find(|(application, _)| application.client_id == client))
+        Ok(self.read_applications(Some(client))?.pop())
     }
 
     /// Adds an application with its scopes. Its client id is new.
@@ -33,8 +29,8 @@ impl Tenant<'_, '_> {
         sealed_secret: Option<&[u8]>,
     ) -> Result<()> {
         self.conn.execute(
-            "INSERT INTO applications (tenant, client_id, name, type, sealed_secret, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            "INSERT INTO applications (tenant, client_id, name, type, sealed_secret, created_at, updated_at, origin, metadata) \
+             VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)",
             &[
                 Value::from(self.key()),
                 Value::from(application.client_id.to_string()),
@@ -42,6 +38,8 @@ impl Tenant<'_, '_> {
                 Value::from(application.kind.name()),
                 Value::from(sealed_secret),
                 Value::from(application.created_at.millis()),
+                Value::from(application.origin.name()),
+                Value::from(application.metadata.to_text()),
             ],
         )?;
         self.update_application_scopes(application.client_id, &application.scopes)

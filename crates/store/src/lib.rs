@@ -5,6 +5,7 @@
 //! sequential code, for both engines; the seam is `db`.
 
 mod application;
+pub mod client;
 mod config;
 mod db;
 mod dialect;

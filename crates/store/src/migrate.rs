@@ -24,10 +24,8 @@ macro_rules! migrations {
 }
 
 // A script that was released is never changed: a change is a new one, in both lists.
-const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "0001_init", 2 "0002_jobs", 3 "0003_sessions", 5 "0005_possession");
-const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "0001_init", 2 "0002_jobs", 3 "0003_sessions", 5 "0005_possession");
+const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_init", 2 "0002_jobs", 3 "0003_sessions", 4 "0004_clients", 5 "0005_possession");
+const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_init", 2 "0002_jobs", 3 "0003_sessions", 4 "0004_clients", 5 "0005_possession");
 
 /// Keeps nodes that start at the same time from applying the same script.
 const LOCK: &str = "schema_migrations";

@@ -147,6 +147,29 @@ impl Tenant<'_, '_> {
         )
     }
 
+    /// Ends the grants that a profile gave to one client, and names them.
+    pub fn revoke_client_grants(
+        &mut self,
+        profile: ProfileId,
+        client: ClientId,
+        now: Timestamp,
+    ) -> Result<Vec<GrantId>> {
+        self.conn
+            .query(
+                "UPDATE grants SET revoked_at = $4 \
+                 WHERE tenant = $1 AND profile_id = $2 AND client_id = $3 AND revoked_at IS NULL RETURNING id",
+                &[
+                    Value::from(self.key()),
+                    Value::from(profile.to_string()),
+                    Value::from(client.to_string()),
+                    Value::from(now.millis()),
+                ],
+            )?
+            .iter()
+            .map(|row| GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id")))
+            .collect()
+    }
+
     /// Adds a code by its hash.
     pub fn insert_auth_code(&mut self, hash: &str, code: &AuthCode, now: Timestamp) -> Result<()> {
         self.conn.execute(
@@ -281,6 +304,8 @@ impl Platform<'_, '_> {
             ("sessions", "id_hash"),
             ("pushed_requests", "uri_hash"),
             ("refresh_tokens", "token_hash"),
+            ("used_assertions", "id_hash"),
+            ("initial_access_tokens", "id"),
             ("revocations", "kind, subject"),
             ("grants", "id"),
         ] {

@@ -1,6 +1,9 @@
 //! Browsers that stay signed in.
 
-use vestibule_model::{id::ProfileId, time::Timestamp};
+use vestibule_model::{
+    id::{ClientId, ProfileId},
+    time::Timestamp,
+};
 
 use crate::{Error, Result, Row, Value, scope::Tenant};
 
@@ -47,6 +50,48 @@ impl Tenant<'_, '_> {
             )?
             .map(|row| session(&row))
             .transpose()
+    }
+
+    /// Notes that a session was used at a client. Both exist.
+    pub fn insert_session_client(&mut self, hash: &str, client: ClientId) -> Result<()> {
+        self.conn.execute(
+            "INSERT INTO session_clients (tenant, id_hash, client_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            &[
+                Value::from(self.key()),
+                Value::from(hash),
+                Value::from(client.to_string()),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Names of a profile's sessions and the clients at which each was used. With a hash, of that session alone.
+    pub fn list_session_clients(
+        &mut self,
+        profile: ProfileId,
+        hash: Option<&str>,
+    ) -> Result<Vec<(String, ClientId)>> {
+        self.conn
+            .query(
+                "SELECT s.sid, c.client_id FROM sessions s \
+                 JOIN session_clients c ON c.tenant = s.tenant AND c.id_hash = s.id_hash \
+                 WHERE s.tenant = $1 AND s.profile_id = $2 AND s.id_hash = COALESCE($3, s.id_hash) \
+                 ORDER BY s.sid, c.client_id LIMIT 1000",
+                &[
+                    Value::from(self.key()),
+                    Value::from(profile.to_string()),
+                    Value::from(hash),
+                ],
+            )?
+            .iter()
+            .map(|row| {
+                let client = ClientId::parse(&row.text(1)?);
+                Ok((
+                    row.text(0)?,
+                    client.map_err(|_| Error::corrupt("client id"))?,
+                ))
+            })
+            .collect()
     }
 
     /// Lets a session live longer. False when there is none.

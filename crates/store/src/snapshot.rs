@@ -1,9 +1,9 @@
 //! Everything about an instance that a node keeps in memory, read in one transaction.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use vestibule_model::{
-    application::{Application, ApplicationType},
+    application::{Application, ApplicationType, Origin, metadata::ClientMetadata},
     id::{ClientId, RoleId},
     role::{Role, RoleAccess},
     time::Timestamp,
@@ -155,16 +155,27 @@ impl Tenant<'_, '_> {
 
     /// Applications in order of creation, with their sealed secrets.
     pub fn list_applications(&mut self) -> Result<Vec<(Application, Option<Vec<u8>>)>> {
-        let key = Value::from(self.key());
-        let params = std::slice::from_ref(&key);
+        self.read_applications(None)
+    }
+
+    /// All applications, or one.
+    pub(crate) fn read_applications(
+        &mut self,
+        client: Option<ClientId>,
+    ) -> Result<Vec<(Application, Option<Vec<u8>>)>> {
+        let params = [
+            Value::from(self.key()),
+            Value::from(client.map(|client| client.to_string())),
+        ];
         let scopes = self.conn.query(
-            "SELECT client_id, scope FROM application_scopes WHERE tenant = $1 ORDER BY client_id, position, scope",
-            params,
+            "SELECT client_id, scope FROM application_scopes WHERE tenant = $1 AND client_id = COALESCE($2, client_id) \
+             ORDER BY client_id, position, scope",
+            &params,
         )?;
         let rows = self.conn.query(
-            "SELECT client_id, name, type, sealed_secret, created_at FROM applications \
-             WHERE tenant = $1 ORDER BY created_at, client_id",
-            params,
+            "SELECT client_id, name, type, sealed_secret, created_at, origin, metadata FROM applications \
+             WHERE tenant = $1 AND client_id = COALESCE($2, client_id) ORDER BY created_at, client_id",
+            &params,
         )?;
         let mut owned: HashMap<String, Vec<String>> = HashMap::new();
         for scope in &scopes {
@@ -179,10 +190,16 @@ impl Tenant<'_, '_> {
                 Application {
                     client_id: client_id(row, 0)?,
                     name: row.text(1)?,
-                    kind: ApplicationType::parse(&row.text(2)?)
+                    kind: ApplicationType::from_name(&row.text(2)?)
                         .map_err(|_| Error::corrupt("application type"))?,
                     scopes: owned.remove(&row.text(0)?).unwrap_or_default(),
                     created_at: Timestamp::from_millis(row.int(4)?),
+                    origin: Origin::from_name(&row.text(5)?)
+                        .map_err(|_| Error::corrupt("origin of an application"))?,
+                    metadata: Arc::new(
+                        ClientMetadata::from_text(&row.text(6)?)
+                            .map_err(|_| Error::corrupt("client metadata"))?,
+                    ),
                 },
                 row.opt_blob(3)?,
             ));

@@ -1,10 +1,12 @@
 //! What tests share: a server in process on either database, with a clock they move and randomness they seed. For tests only.
 
+pub mod elsewhere;
 pub mod mail;
 pub mod postgres;
 pub mod request;
 pub mod server;
 
+pub use elsewhere::Elsewhere;
 pub use mail::{SentMail, SmtpSink};
 pub use request::{TestRequest, TestResponse};
 pub use server::{TestClock, TestServer};

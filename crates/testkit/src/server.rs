@@ -112,6 +112,7 @@ impl TestServer {
                 region: String::from("local"),
                 retention_days: 7,
                 rotate_keys_days: 365,
+                fetch_from: vec![String::from("127.0.0.1")],
             },
             store,
             master: MasterKey::from_bytes(key),

@@ -40,6 +40,7 @@ const TEXTS: &[Text] = texts!(
     "api" "jobs.md",
     "api" "predicates.md",
     "api" "runtime.md",
+    "api" "clients.md",
     "api" "platform.md",
     "formats" "bundle.md",
     "formats" "hash-envelope.md",
@@ -126,6 +127,7 @@ fn guard(guard: Guard) -> &'static str {
         Guard::Open => "everybody",
         Guard::Client => "application credentials",
         Guard::AccessToken => "access token",
+        Guard::Registration => "registration token",
         Guard::Platform => "platform token",
         Guard::Role(role) => role.name(),
     }

@@ -1,6 +1,7 @@
 //! The management plane: what administrators of one instance do (contract/management-v4.openapi.yaml).
 
 mod applications;
+mod clients;
 mod config;
 mod directory;
 mod directory_accounts;
@@ -17,6 +18,7 @@ use crate::route::Route;
 pub fn routes() -> Vec<Route> {
     [
         applications::routes(),
+        clients::routes(),
         roles::routes(),
         config::routes(),
         duplicate::routes(),

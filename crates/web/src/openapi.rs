@@ -32,6 +32,7 @@ pub fn document() -> Value {
                 "platform": {"type": "http", "scheme": "bearer", "description": "Token of POST /identity/token."},
                 "client": {"type": "http", "scheme": "basic", "description": "clientId and secret of an application."},
                 "access": {"type": "http", "scheme": "bearer", "description": "Access token of the instance."},
+                "registration": {"type": "http", "scheme": "bearer", "description": "Registration access token of a client."},
             },
         },
     })
@@ -87,6 +88,7 @@ fn security(guard: Guard) -> Value {
         Guard::Open => json!([]),
         Guard::Client => json!([{"client": []}]),
         Guard::AccessToken => json!([{"access": []}]),
+        Guard::Registration => json!([{"registration": []}]),
         Guard::Platform | Guard::Role(_) => json!([{"platform": []}]),
     }
 }

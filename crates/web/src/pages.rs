@@ -9,9 +9,10 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
+    ("consent", include_str!("../../../templates/consent.html")),
     ("notice", include_str!("../../../templates/notice.html")),
     ("message", include_str!("../../../templates/message.html")),
     ("post", include_str!("../../../templates/post.html")),
@@ -156,6 +157,11 @@ mod tests {
                 "{language}"
             );
             assert!(texts["intro"].contains("{application}"), "{language}");
+            assert!(
+                texts["consent_intro"].contains("{application}"),
+                "{language}"
+            );
+            assert!(texts["consent_back"].contains("{host}"), "{language}");
         }
     }
 }

@@ -48,6 +48,8 @@ pub enum Guard {
     Client,
     /// The bearer of an access token of the instance.
     AccessToken,
+    /// The bearer of the token with which a client manages its registration (RFC 7592).
+    Registration,
     /// The bearer of a platform token; the platform decides by policy.
     Platform,
     /// The bearer of a platform token with this service role at the instance in the path.

@@ -3,6 +3,7 @@
 mod cors;
 mod discovery;
 mod people;
+mod registration;
 mod request;
 mod sign_in;
 mod tokens;
@@ -17,6 +18,7 @@ pub fn routes() -> Vec<Route> {
         sign_in::routes(),
         tokens::routes(),
         people::routes(),
+        registration::routes(),
     ]
     .into_iter()
     .flatten()

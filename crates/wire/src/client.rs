@@ -16,8 +16,10 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// What a client sent to authenticate itself. The secret has two readings when it came percent-encoded (RFC 6749 section 2.3.1
 /// says it must; most clients do not).
 pub struct ClientClaim {
-    /// The client it says it is.
-    pub client_id: String,
+    /// The client it says it is; nothing where only the assertion says.
+    pub client_id: Option<String>,
+    /// An assertion that it signed (RFC 7523 section 2.2).
+    pub assertion: Option<String>,
     /// Readings of the secret; empty when none was sent.
     pub secrets: Vec<Zeroizing<String>>,
     /// Whether it came in an `Authorization` header.
@@ -38,8 +40,25 @@ pub enum ClaimError {
     Twice,
 }
 
+/// The only type of assertion that clients show (RFC 7523 section 2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// Reads the claim from the `Authorization` header, if there is one, and the form.
 pub fn read(header: Option<&str>, form: &Parameters) -> Result<ClientClaim, ClaimError> {
+    if let Some(assertion) = form.get("client_assertion") {
+        if header.is_some() || form.get("client_secret").is_some() {
+            return Err(ClaimError::Twice);
+        }
+        if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+            return Err(ClaimError::Malformed);
+        }
+        return Ok(ClientClaim {
+            client_id: form.get("client_id").map(str::to_owned),
+            assertion: Some(assertion.to_owned()),
+            secrets: Vec::new(),
+            by_header: false,
+        });
+    }
     let Some(header) = header else {
         let client_id = form.get("client_id").ok_or(ClaimError::Missing)?.to_owned();
         let secrets = form
@@ -48,7 +67,8 @@ pub fn read(header: Option<&str>, form: &Parameters) -> Result<ClientClaim, Clai
             .into_iter()
             .collect();
         return Ok(ClientClaim {
-            client_id,
+            client_id: Some(client_id),
+            assertion: None,
             secrets,
             by_header: false,
         });
@@ -88,7 +108,8 @@ pub fn read(header: Option<&str>, form: &Parameters) -> Result<ClientClaim, Clai
         }
     }
     Ok(ClientClaim {
-        client_id,
+        client_id: Some(client_id),
+        assertion: None,
         secrets,
         by_header: true,
     })
@@ -121,12 +142,28 @@ mod tests {
     fn both_ways_and_both_readings() {
         let none = Parameters::default();
         let claim = read(Some(&basic("app:a%2Fb")), &none).unwrap();
-        assert_eq!(claim.client_id, "app");
+        assert_eq!(claim.client_id.as_deref(), Some("app"));
         let read_as: Vec<&str> = claim.secrets.iter().map(|s| s.as_str()).collect();
         assert_eq!(read_as, ["a%2Fb", "a/b"]);
         let form = Parameters::from_form(b"client_id=app&client_secret=s").unwrap();
         let claim = read(None, &form).unwrap();
-        assert_eq!((claim.client_id.as_str(), claim.by_header), ("app", false));
+        assert_eq!(
+            (claim.client_id.as_deref(), claim.by_header),
+            (Some("app"), false)
+        );
+        let text = format!("client_assertion_type={ASSERTION_TYPE}&client_assertion=a.b.c");
+        let form = Parameters::from_form(text.as_bytes()).unwrap();
+        let claim = read(None, &form).unwrap();
+        assert_eq!(
+            (claim.client_id, claim.assertion.as_deref()),
+            (None, Some("a.b.c"))
+        );
+        assert_eq!(
+            read(Some(&basic("app:s")), &form).err(),
+            Some(ClaimError::Twice)
+        );
+        let form = Parameters::from_form(b"client_assertion_type=x&client_assertion=a").unwrap();
+        assert_eq!(read(None, &form).err(), Some(ClaimError::Malformed));
     }
 
     #[test]

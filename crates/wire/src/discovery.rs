@@ -26,6 +26,18 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "sid",
 ];
 
+/// How clients prove who they are.
+const AUTH_METHODS: [&str; 5] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none",
+];
+
+/// What clients sign assertions about themselves with.
+const AUTH_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "HS256"];
+
 /// What a client can find out about an instance.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Discovery {
@@ -41,7 +53,13 @@ pub struct Discovery {
     pushed_authorization_request_endpoint: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     require_pushed_authorization_requests: bool,
-    subject_types_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
+    frontchannel_logout_supported: bool,
+    frontchannel_logout_session_supported: bool,
+    subject_types_supported: [&'static str; 2],
     id_token_signing_alg_values_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
@@ -56,9 +74,12 @@ pub struct Discovery {
     authorization_response_iss_parameter_supported: bool,
     grant_types_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 3],
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 5],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    introspection_endpoint_auth_methods_supported: [&'static str; 4],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    revocation_endpoint_auth_methods_supported: [&'static str; 5],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dpop_signing_alg_values_supported: Vec<&'static str>,
     request_parameter_supported: bool,
@@ -100,7 +121,12 @@ impl Discovery {
                 .is_offered()
                 .then(|| at("par")),
             require_pushed_authorization_requests: demands.pushed_requests.is_required(),
-            subject_types_supported: ["public"],
+            registration_endpoint: None,
+            backchannel_logout_supported: true,
+            backchannel_logout_session_supported: true,
+            frontchannel_logout_supported: true,
+            frontchannel_logout_session_supported: true,
+            subject_types_supported: ["public", "pairwise"],
             id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
@@ -120,20 +146,17 @@ impl Discovery {
                 "urn:ietf:params:oauth:grant-type:jwt-bearer",
             ],
             code_challenge_methods_supported: ["S256"],
-            token_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             introspection_endpoint_auth_methods_supported: [
                 "client_secret_basic",
                 "client_secret_post",
+                "client_secret_jwt",
+                "private_key_jwt",
             ],
-            revocation_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
             dpop_signing_alg_values_supported: if demands.dpop.is_offered() {
                 names(&SigningAlgorithm::STRICT)
             } else {
@@ -146,6 +169,12 @@ impl Discovery {
             service_documentation: format!("{host}/docs"),
             issuer,
         }
+    }
+
+    /// The same where clients may register themselves.
+    pub fn with_registration(mut self) -> Self {
+        self.registration_endpoint = Some(format!("{}/register", self.issuer));
+        self
     }
 }
 

@@ -249,6 +249,14 @@ impl VerifyingKey {
         self.parsed.iter().any(|(one, _)| *one == algorithm)
     }
 
+    /// Whether this is a signature of the key over some bytes that are no JWS.
+    pub fn signed(&self, bytes: &[u8], signature: &[u8], algorithm: Algorithm) -> bool {
+        self.parsed
+            .iter()
+            .find(|(one, _)| *one == algorithm)
+            .is_some_and(|(_, key)| key.verify_sig(bytes, signature).is_ok())
+    }
+
     pub(crate) fn verify(&self, parts: &Parts<'_>, algorithm: Algorithm) -> Result<(), JoseError> {
         let (_, key) = self
             .parsed

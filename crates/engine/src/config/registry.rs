@@ -9,6 +9,7 @@ use vestibule_model::family::{
     oauth::OauthConfig,
     profiles::UsersProfile,
     redirects::RedirectUris,
+    registration::RegistrationConfig,
     sso::SsoConfig,
     tokens::TokensConfig,
     ui::{Languages, ThemeColor, ThemeText},
@@ -77,6 +78,7 @@ pub const FAMILIES: &[FamilyEntry] = &[
     FamilyEntry::of::<ThemeColor>(),
     FamilyEntry::of::<Languages>(),
     FamilyEntry::of::<RedirectUris>(),
+    FamilyEntry::of::<RegistrationConfig>(),
 ];
 
 fn document<F: Rules>(bytes: &[u8]) -> Result<F> {

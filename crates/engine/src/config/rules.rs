@@ -10,6 +10,7 @@ use vestibule_model::{
         oauth::OauthConfig,
         profiles::UsersProfile,
         redirects::RedirectUris,
+        registration::RegistrationConfig,
         sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
@@ -51,6 +52,7 @@ impl Rules for SsoConfig {
 }
 
 impl Rules for RedirectUris {}
+impl Rules for RegistrationConfig {}
 impl Rules for ThemeText {}
 impl Rules for ThemeColor {}
 impl Rules for Languages {}

@@ -36,7 +36,7 @@ impl Engine {
             return None;
         }
         Some(Anonymous {
-            profile: ProfileId::parse(text("sub")?).ok()?,
+            profile: self.profile_of(state.id, &claims)?,
             grant: GrantId::parse(TokenId::parse(text("jti")?)?.grant).ok()?,
         })
     }

@@ -7,14 +7,18 @@ use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
     family::profiles::UsersProfile,
-    id::{ProfileId, TenantId},
+    id::{ClientId, ProfileId, TenantId},
     object::RawObject,
 };
 
 use super::{
     Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
+    subject::SEALED_PROFILE,
 };
-use crate::{Engine, Error, Result, tenant::TenantState};
+use crate::{
+    Engine, Error, Result,
+    tenant::{ApplicationState, TenantState},
+};
 
 const READ: &str = "appid_readuserattr";
 const WRITE: &str = "appid_writeuserattr";
@@ -33,7 +37,9 @@ impl Engine {
     pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<Value> {
         let state = self.tenant(tenant).await?;
         let claims = self.access_claims(&state, token, "openid").await?;
-        let profile = subject(&claims)?;
+        let profile = self
+            .profile_of(state.id, &claims)
+            .ok_or_else(invalid_token)?;
         let provider = claims
             .get("amr")
             .and_then(|amr| amr.get(0))
@@ -49,13 +55,20 @@ impl Engine {
         let named = claims.get(USERINFO_CLAIMS).and_then(Value::as_array);
         let named = named.into_iter().flatten().filter_map(Value::as_str);
         let mut info = Map::new();
-        info.insert("sub".into(), profile.to_string().into());
-        info.extend(person.normalized());
+        // Who is called by another name in each sector is not told apart by the provider's name for them.
+        let pairwise = claims.contains_key(SEALED_PROFILE);
+        let strict = audience(&state, &claims).is_some_and(ApplicationState::is_third_party);
+        info.insert("sub".into(), words("sub").into());
+        if !strict {
+            info.extend(person.normalized());
+        }
         info.extend(claims_for(&person, words("scope").split(' '), named));
-        if let Some(verified) = person.email_verified() {
+        if let Some(verified) = person.email_verified().filter(|_| !strict) {
             info.insert("email_verified".into(), verified.into());
         }
-        info.insert("identities".into(), person.identities_in_full().into());
+        if !strict && !pairwise {
+            info.insert("identities".into(), person.identities_in_full().into());
+        }
         Ok(Value::Object(info))
     }
 
@@ -171,18 +184,19 @@ impl Engine {
             ));
         }
         Ok(Bearer {
-            profile: subject(&claims)?,
+            profile: self.profile_of(tenant, &claims).ok_or_else(invalid_token)?,
             state,
         })
     }
 }
 
-fn subject(claims: &Map<String, Value>) -> Result<ProfileId> {
-    claims
-        .get("sub")
-        .and_then(Value::as_str)
-        .and_then(|sub| ProfileId::parse(sub).ok())
-        .ok_or_else(invalid_token)
+/// The application that a token is for.
+fn audience<'s>(
+    state: &'s TenantState,
+    claims: &Map<String, Value>,
+) -> Option<&'s ApplicationState> {
+    let first = claims.get("aud")?.get(0)?.as_str()?;
+    state.applications.get(&ClientId::parse(first).ok()?)
 }
 
 /// App ID's clients send a value's bare text labelled as JSON (contract/runtime.md section 7).

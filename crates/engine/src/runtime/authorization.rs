@@ -4,6 +4,7 @@
 //! browser: nothing is stored before somebody signs in, and a form made in one browser is worth nothing in another (login CSRF).
 
 mod checked;
+mod consent;
 
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestibule_model::{
-    family::{idps::CloudDirectory, redirects::RedirectUris, sso::SsoConfig, tokens::TokensConfig},
+    family::{idps::CloudDirectory, sso::SsoConfig, tokens::TokensConfig},
     id::{GrantId, ProfileId, TenantId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
     time::Timestamp,
@@ -22,8 +23,12 @@ use vestibule_wire::{
     redirect::with_parameters,
 };
 
-use self::checked::Checked;
 pub(super) use self::checked::{application, foreign_redirect};
+pub use self::consent::ConsentForm;
+use self::{
+    checked::Checked,
+    consent::{Known, attributes},
+};
 use super::{
     anonymous::Anonymous,
     basis::Basis,
@@ -41,6 +46,8 @@ pub(super) const FORM_SECONDS: i64 = 900;
 pub enum Step {
     /// The person is to sign in.
     Ask(Box<SignInForm>),
+    /// The person is to say whether they agree.
+    Consent(Box<ConsentForm>),
     /// The application gets its answer.
     Answer(Answer),
 }
@@ -60,7 +67,7 @@ pub struct SignInForm {
     pub login: String,
     /// Language that the application asked for.
     pub language: Option<String>,
-    /// Where the browser will be sent afterwards: scheme and authority.
+    /// Where the browser will be sent afterwards, as a content security policy names it.
     pub origin: String,
     /// What went wrong the last time.
     pub problem: Option<Problem>,
@@ -168,9 +175,8 @@ impl Engine {
             return self.answer_anonymous(&checked, anonymous).await;
         }
         let known = self.signed_in(&checked.state, browser.session).await?;
-        let now = self.now().seconds();
-        if let Some(session) = known.filter(|known| checked.is_answered_by(known, now))
-            && let Some(step) = self.answer_signed_in(&checked, session).await?
+        if let Some(session) = known.filter(|known| checked.is_answered_by(self, known))
+            && let Some(step) = self.answer_signed_in(&checked, browser.id, session).await?
         {
             return Ok(step);
         }
@@ -213,7 +219,10 @@ impl Engine {
             anonymous,
         };
         match self.sign_in(&checked.state, login).await {
-            Ok(person) => self.answer_person(&checked, &person).await,
+            Ok(person) => {
+                self.answer_person(&checked, filled.browser.id, &person)
+                    .await
+            }
             Err(error) => match problem(&error) {
                 Some(problem) => again(problem),
                 None => Err(error),
@@ -235,14 +244,13 @@ impl Engine {
         let uri = query
             .get("redirect_uri")
             .ok_or_else(|| Error::invalid("The parameter redirect_uri is required."))?;
-        application(&state, query.get("client_id").unwrap_or_default())?;
-        let sso = state.config.get::<SsoConfig>();
-        if !sso.may_return_to(uri) && !state.config.get::<RedirectUris>().allows(uri) {
+        let found = application(&state, query.get("client_id").unwrap_or_default())?;
+        if !found.leaves_to(&state, uri) && !found.returns_to(&state, uri) {
             return Err(foreign_redirect());
         }
         if let Some(secret) = browser.session {
             let everywhere = query.get("all_sessions") == Some("true");
-            self.end_session(state.id, secret, everywhere).await?;
+            self.end_session(&state, secret, everywhere).await?;
         }
         Ok(uri.to_owned())
     }
@@ -268,9 +276,14 @@ impl Engine {
     }
 
     /// The answer for somebody who has just signed in.
-    async fn answer_person(&self, checked: &Checked, person: &Person) -> Result<Step> {
+    async fn answer_person(
+        &self,
+        checked: &Checked,
+        browser: &str,
+        person: &Person,
+    ) -> Result<Step> {
         let profile = person.profile.id;
-        if !checked.expects(&profile.to_string()) {
+        if !checked.expects(self, profile) {
             let why = "Somebody else signed in than the application expects.";
             return Ok(Step::Answer(checked.refuse("login_required", why)));
         }
@@ -284,7 +297,13 @@ impl Engine {
             }
             None => (SessionUse::None, None),
         };
-        let basis = basis.for_request(&checked.request);
+        let basis = checked.complete(basis);
+        if self.needs_consent(checked, profile).await? {
+            self.store()
+                .write::<_, Error>(checked.state.id, move |t| session.apply(t))
+                .await?;
+            return self.ask_consent(checked, browser, Known { profile, basis }, cookie);
+        }
         let grant = GrantId::from_random_bytes(self.random_id());
         let given = self
             .grant(checked, (profile, grant), basis, session)
@@ -295,7 +314,12 @@ impl Engine {
     }
 
     /// The answer for a browser that is signed in; none when its session ended at this moment.
-    async fn answer_signed_in(&self, checked: &Checked, known: SignedIn) -> Result<Option<Step>> {
+    async fn answer_signed_in(
+        &self,
+        checked: &Checked,
+        browser: &str,
+        known: SignedIn,
+    ) -> Result<Option<Step>> {
         let seconds = checked
             .state
             .config
@@ -306,11 +330,20 @@ impl Engine {
             auth_at: Some(known.auth_at),
             ..known.basis
         };
-        let basis = basis.for_request(&checked.request);
+        let (basis, profile) = (checked.complete(basis), known.profile);
+        if self.needs_consent(checked, profile).await? {
+            if checked.request.prompt.none {
+                let why = "The person has not agreed yet.";
+                return Ok(Some(Step::Answer(checked.refuse("consent_required", why))));
+            }
+            let cookie = SessionCookie::Keep(known.secret, seconds);
+            let asked = self.ask_consent(checked, browser, Known { profile, basis }, Some(cookie));
+            return asked.map(Some);
+        }
         let session = SessionUse::Extend(known.hash, self.now().plus_seconds(seconds));
         let grant = GrantId::from_random_bytes(self.random_id());
         let given = self
-            .grant(checked, (known.profile, grant), basis, session)
+            .grant(checked, (profile, grant), basis, session)
             .await?;
         Ok(given.map(|mut answer| {
             answer.session = Some(SessionCookie::Keep(known.secret, seconds));
@@ -369,7 +402,7 @@ impl Engine {
                 == vestibule_model::family::idps::cloud_directory::IdentityField::Email,
             login: if login.is_empty() { hint } else { login }.to_owned(),
             language: checked.request.language.clone(),
-            origin: origin_of(&checked.request.redirect_uri),
+            origin: policy_source(&checked.request.redirect_uri),
             problem,
         })))
     }
@@ -408,6 +441,14 @@ fn vanished() -> Error {
 
 pub(super) fn origin_of(uri: &str) -> String {
     Url::parse(uri).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+}
+
+/// What a content security policy calls the place of a URI: its origin, or its scheme where that belongs to an app.
+pub(super) fn policy_source(uri: &str) -> String {
+    match uri.split_once(':') {
+        Some((scheme, _)) if !matches!(scheme, "http" | "https") => format!("{scheme}:"),
+        _ => origin_of(uri),
+    }
 }
 
 fn context_of(tenant: TenantId) -> String {

@@ -4,13 +4,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
-    id::{ClientId, TenantId},
+    id::{ClientId, ProfileId, TenantId},
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::{Confirmation, Introspection};
 
-use super::{ClientRequest, Presented};
+use super::{ClientRequest, Presented, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
@@ -33,7 +33,7 @@ impl<'a> TokenId<'a> {
 /// What an identity token hints at.
 pub(super) struct Hint {
     /// Whom it is about.
-    pub(super) subject: String,
+    pub(super) profile: ProfileId,
     /// Whom it was made for.
     pub(super) audience: String,
 }
@@ -47,6 +47,9 @@ struct Vital {
     jti: String,
     #[serde(default)]
     sub: Option<String>,
+    /// The profile, where `sub` does not name it.
+    #[serde(default)]
+    prf: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
 }
@@ -58,7 +61,7 @@ impl Engine {
     /// `invalid_client`; `Invalid` when no token was sent.
     pub async fn introspect(&self, request: &ClientRequest<'_>) -> Result<Introspection> {
         let state = self.tenant(request.tenant).await?;
-        request.authenticate(&state)?;
+        self.authenticate(request, &state).await?;
         let token = request
             .form
             .get("token")
@@ -127,6 +130,7 @@ impl Engine {
                 .collect(),
             jti: text("jti")?,
             sub: text("sub"),
+            prf: text(SEALED_PROFILE),
             cnf: None,
         };
         self.is_live(state, &vital).then_some(claims)
@@ -136,8 +140,12 @@ impl Engine {
     pub(super) fn hinted(&self, state: &TenantState, token: &str) -> Option<Hint> {
         let vital: Vital = self.verified(state, token)?;
         let own = self.issued_by(state.id, &vital.iss);
+        let profile = match &vital.prf {
+            Some(sealed) => self.open_profile(state.id, sealed)?,
+            None => ProfileId::parse(&vital.sub?).ok()?,
+        };
         own.then_some(Hint {
-            subject: vital.sub?,
+            profile,
             audience: vital.aud.into_iter().next()?,
         })
     }
@@ -172,9 +180,15 @@ impl Engine {
         if state.revocations.contains_key(&grant) {
             return false;
         }
+        let profile = match &vital.prf {
+            Some(sealed) => self
+                .open_profile(state.id, sealed)
+                .map(|profile| profile.to_string()),
+            None => vital.sub.clone(),
+        };
         ![
             (RevocationKind::Token, Some(vital.jti.as_str())),
-            (RevocationKind::Profile, vital.sub.as_deref()),
+            (RevocationKind::Profile, profile.as_deref()),
         ]
         .into_iter()
         .filter_map(|(kind, subject)| state.revocations.get(&(kind, subject?.to_owned())))

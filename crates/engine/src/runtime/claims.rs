@@ -15,12 +15,18 @@ use super::{
     basis::{Basis, claims_for},
     mapping::{self, Target},
     person::Person,
+    subject::SEALED_PROFILE,
 };
-use crate::{Engine, Error, Result, tenant::TenantState};
+use crate::{
+    Engine, Error, Result,
+    tenant::{ApplicationState, TenantState},
+};
 
 /// Scopes of everybody who signs in (contract/runtime.md section 6.5).
 const SCOPES: &str =
     "openid appid_default appid_readprofile appid_readuserattr appid_writeuserattr";
+/// Scopes of who signs in at an application that nobody vouches for; those over attributes are asked for.
+const STRICT_SCOPES: &str = "openid appid_default";
 /// The scope of everybody who said who they are.
 const AUTHENTICATED: &str = "appid_authenticated";
 
@@ -80,29 +86,49 @@ impl Engine {
         (basis, nonce): (&Basis, Option<&str>),
     ) -> Result<PersonTokens> {
         let config = issue.state.config.get::<TokensConfig>();
-        let subject = person.profile.id.to_string();
+        let application = issue.state.applications.get(&issue.client);
+        // Nobody vouches for it: it learns what was asked for and agreed to, and nothing more.
+        let strict = application.is_some_and(ApplicationState::is_third_party);
+        let (subject, sealed) = self.subject_claims(issue.state, application, person.profile.id);
+        let pairwise = sealed.is_some();
         let mut access = self.registered_claims(issue, &subject, &person.provider);
-        access.insert("scope".into(), scope_of(issue, person, basis).into());
+        if let Some(sealed) = &sealed {
+            access.insert(SEALED_PROFILE.into(), sealed.as_str().into());
+        }
+        access.insert(
+            "scope".into(),
+            scope_of(issue, person, (basis, strict)).into(),
+        );
         confirm(&mut access, issue);
         if !basis.userinfo.is_empty() {
             access.insert(USERINFO_CLAIMS.into(), json!(basis.userinfo));
         }
-        if let Some(verified) = person.email_verified() {
+        if let Some(verified) = person.email_verified().filter(|_| !strict) {
             access.insert("email_verified".into(), verified.into());
         }
-        mapping::apply(
-            &config.access_token_claims,
-            Target::Access,
-            issue.state,
-            person,
-            &mut access,
-        );
-        let mut identity = self.registered_claims(issue, &subject, &person.provider);
-        identity.extend(person.normalized());
-        if let Some(verified) = person.email_verified() {
-            identity.insert("email_verified".into(), verified.into());
+        if !strict {
+            mapping::apply(
+                &config.access_token_claims,
+                Target::Access,
+                issue.state,
+                person,
+                &mut access,
+            );
         }
-        if person.provider != ANONYMOUS {
+        let mut identity = self.registered_claims(issue, &subject, &person.provider);
+        if let Some(sealed) = sealed {
+            identity.insert(SEALED_PROFILE.into(), sealed.into());
+        }
+        if strict {
+            let scopes = basis.scopes.iter().map(String::as_str);
+            identity.extend(claims_for(person, scopes, std::iter::empty()));
+        } else {
+            identity.extend(person.normalized());
+            if let Some(verified) = person.email_verified() {
+                identity.insert("email_verified".into(), verified.into());
+            }
+        }
+        if person.provider != ANONYMOUS && !strict && !pairwise {
             identity.insert("identities".into(), person.identities());
         }
         let asked = basis.identity.iter().map(String::as_str);
@@ -121,13 +147,15 @@ impl Engine {
         if let Some(sid) = &basis.sid {
             identity.insert("sid".into(), sid.as_str().into());
         }
-        mapping::apply(
-            &config.id_token_claims,
-            Target::Identity,
-            issue.state,
-            person,
-            &mut identity,
-        );
+        if !strict {
+            mapping::apply(
+                &config.id_token_claims,
+                Target::Identity,
+                issue.state,
+                person,
+                &mut identity,
+            );
+        }
         Ok(PersonTokens {
             access: self.sign(issue.state, &access)?,
             identity: self.sign(issue.state, &identity)?,
@@ -192,8 +220,8 @@ fn confirm(claims: &mut Map<String, Value>, issue: &Issue<'_>) {
     }
 }
 
-fn scope_of(issue: &Issue<'_>, person: &Person, basis: &Basis) -> String {
-    let mut scope = String::from(SCOPES);
+fn scope_of(issue: &Issue<'_>, person: &Person, (basis, strict): (&Basis, bool)) -> String {
+    let mut scope = String::from(if strict { STRICT_SCOPES } else { SCOPES });
     let mut add = |one: &str| {
         scope.push(' ');
         scope.push_str(one);

@@ -83,11 +83,16 @@ impl Engine {
             expires_at: now.plus_seconds(state.demands.code_seconds),
         };
         let (hash, pushed) = (code.hash(), request.pushed.clone());
+        let found = state.applications.get(&client);
+        let hears = found.is_some_and(ApplicationState::hears_of_logout);
         let kept = self
             .store()
             .write::<_, Error>(state.id, move |t| {
                 if !session.apply(t)? {
                     return Ok(false);
+                }
+                if let Some(session) = session.hash().filter(|_| hears) {
+                    t.insert_session_client(session.as_str(), client)?;
                 }
                 if let Some(pushed) = pushed
                     && !t.delete_pushed_request(&pushed)?

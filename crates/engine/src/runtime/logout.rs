@@ -5,11 +5,11 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use vestibule_model::{family::sso::SsoConfig, id::TenantId, time::Timestamp};
+use vestibule_model::{id::TenantId, time::Timestamp};
 use vestibule_wire::{parameters::Parameters, redirect::with_parameters};
 
 use super::{
-    authorization::{application, foreign_redirect, origin_of},
+    authorization::{application, foreign_redirect, policy_source},
     session::Browser,
 };
 use crate::{Engine, Error, Result, tenant::TenantState};
@@ -22,6 +22,8 @@ const QUESTION_SECONDS: i64 = 900;
 pub enum LogoutStep {
     /// Nobody is signed in at this browser any more. Where the person goes; a page says so where the application did not say.
     Left(Option<String>),
+    /// The same, and a page has to load these addresses in frames first.
+    Telling(Option<String>, Vec<String>),
     /// The person is to say whether they want to sign out.
     Ask {
         /// The instance.
@@ -72,11 +74,11 @@ impl Engine {
         let known = self.signed_in(&state, browser.session).await?;
         match (known, hint) {
             (None, _) => self.leave(&state, to, browser).await,
-            (Some(known), Some(hint)) if hint.subject == known.profile.to_string() => {
+            (Some(known), Some(hint)) if hint.profile == known.profile => {
                 self.leave(&state, to, browser).await
             }
             (Some(_), _) => {
-                let origin = to.as_deref().map(origin_of);
+                let origin = to.as_deref().map(policy_source);
                 let question = Question {
                     to,
                     browser: browser.id.to_owned(),
@@ -101,10 +103,15 @@ impl Engine {
         to: Option<String>,
         browser: Browser<'_>,
     ) -> Result<LogoutStep> {
-        if let Some(secret) = browser.session {
-            self.end_session(state.id, secret, false).await?;
-        }
-        Ok(LogoutStep::Left(to))
+        let frames = match browser.session {
+            Some(secret) => self.end_session(state, secret, false).await?,
+            None => Vec::new(),
+        };
+        Ok(if frames.is_empty() {
+            LogoutStep::Left(to)
+        } else {
+            LogoutStep::Telling(to, frames)
+        })
     }
 
     /// Where the application wants the person to go, with its state.
@@ -120,19 +127,17 @@ impl Engine {
                 "The client_id is not the application of the id_token_hint.",
             ));
         }
-        let client = named.or(audience);
-        if let Some(client) = client {
-            application(state, client)?;
-        }
+        let client = match named.or(audience) {
+            Some(client) => Some(application(state, client)?),
+            None => None,
+        };
         let Some(uri) = form.get("post_logout_redirect_uri") else {
             return Ok(None);
         };
-        if client.is_none() {
-            return Err(Error::invalid(
-                "A post_logout_redirect_uri needs a client_id or an id_token_hint.",
-            ));
-        }
-        if !state.config.get::<SsoConfig>().may_return_to(uri) {
+        let client = client.ok_or_else(|| {
+            Error::invalid("A post_logout_redirect_uri needs a client_id or an id_token_hint.")
+        })?;
+        if !client.leaves_to(state, uri) {
             return Err(foreign_redirect());
         }
         let members: Vec<_> = form

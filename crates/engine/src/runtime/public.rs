@@ -1,6 +1,9 @@
 //! What everybody may read: discovery and public keys (contract/runtime.md section 3).
 
-use vestibule_model::id::TenantId;
+use vestibule_model::{
+    family::registration::{Registering, RegistrationConfig},
+    id::TenantId,
+};
 use vestibule_wire::discovery::{Discovery, KeySet};
 
 use crate::{Engine, Result};
@@ -11,11 +14,11 @@ impl Engine {
         let state = self.tenant(tenant).await?;
         let host = &self.settings().public_url;
         let tenant = tenant.to_string();
-        Ok(Discovery::of(
-            state.issuer(host),
-            (host, &tenant),
-            &state.oauth,
-        ))
+        let discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
+        Ok(match state.config.get::<RegistrationConfig>().enabled {
+            Registering::Off => discovery,
+            Registering::InitialToken | Registering::Open => discovery.with_registration(),
+        })
     }
 
     /// The public keys, the signing one first.

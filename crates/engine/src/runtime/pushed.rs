@@ -46,7 +46,11 @@ impl Engine {
         if !state.demands.pushed_requests.is_offered() {
             return Err(Error::not_found("Pushed requests are switched off."));
         }
-        let client = request.authenticate(&state)?.application.client_id;
+        let client = self
+            .authenticate(request, &state)
+            .await?
+            .application
+            .client_id;
         let jkt = match request.possession.proof {
             Some(_) => self.shown_key(&state, request.possession).await?,
             None => None,

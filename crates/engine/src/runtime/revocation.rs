@@ -22,7 +22,11 @@ impl Engine {
     /// `invalid_client`; `Invalid` when no token was sent.
     pub async fn revoke_token(&self, request: &ClientRequest<'_>) -> Result<()> {
         let state = self.tenant(request.tenant).await?;
-        let client = request.authenticate(&state)?.application.client_id;
+        let client = self
+            .authenticate(request, &state)
+            .await?
+            .application
+            .client_id;
         let token = required(request, "token")?;
         if let Some(claims) = self.verified_claims(&state, token) {
             let own = claims
@@ -79,17 +83,7 @@ impl Engine {
         tenant: TenantId,
         f: impl FnOnce(&mut Tenant<'_, '_>, Timestamp) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let now = self.now();
-        let result = self
-            .store()
-            .write::<_, Error>(tenant, move |t| {
-                t.touch(now)?;
-                f(t, now)
-            })
-            .await;
-        // Also after a failure: a commit whose answer was lost may have happened.
-        self.tenants().forget(tenant);
-        result
+        self.change_as_service(tenant, f).await
     }
 
     /// Removes codes, refresh tokens, grants and revocations that have expired, a bounded number. Called by a worker.

@@ -4,11 +4,7 @@
 //! that nobody can plant one (session fixation), and each use of it puts its end off.
 
 use vestibule_crypto::token::{PlainToken, TokenHash};
-use vestibule_model::{
-    family::sso::SsoConfig,
-    id::{ProfileId, TenantId},
-    time::Timestamp,
-};
+use vestibule_model::{family::sso::SsoConfig, id::ProfileId, time::Timestamp};
 use vestibule_store::{scope::Tenant, session::Session};
 
 use super::{basis::Basis, person::Person};
@@ -50,6 +46,14 @@ pub(super) enum SessionUse {
 }
 
 impl SessionUse {
+    /// The session that is made or used.
+    pub(super) fn hash(&self) -> Option<&TokenHash> {
+        match self {
+            Self::None => None,
+            Self::Make(_, hash) | Self::Extend(hash, _) => Some(hash),
+        }
+    }
+
     /// Does it. False when a session that was to be used has ended meanwhile.
     pub(super) fn apply(&self, t: &mut Tenant<'_, '_>) -> Result<bool> {
         match self {
@@ -136,23 +140,33 @@ impl Engine {
         )))
     }
 
-    /// Ends the session of a browser; all sessions of its person where asked for.
+    /// Ends the session of a browser; all sessions of its person where asked for. The applications where it was used are told;
+    /// answers what frames of a page have to load for that.
     pub(super) async fn end_session(
         &self,
-        tenant: TenantId,
+        state: &TenantState,
         secret: &str,
         everywhere: bool,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let hash = TokenHash::of(secret);
-        self.store()
-            .write::<_, Error>(tenant, move |t| {
-                let found = t.find_session(hash.as_str())?;
-                if let Some(session) = found.filter(|_| everywhere) {
+        let ended = self
+            .store()
+            .write::<_, Error>(state.id, move |t| {
+                let Some(session) = t.find_session(hash.as_str())? else {
+                    return Ok(None);
+                };
+                let one = (!everywhere).then(|| hash.as_str());
+                let used = t.list_session_clients(session.profile, one)?;
+                if everywhere {
                     t.delete_profile_sessions(session.profile)?;
                 }
                 t.delete_session(hash.as_str())?;
-                Ok(())
+                Ok(Some((session.profile, used)))
             })
-            .await
+            .await?;
+        match ended {
+            Some((profile, used)) => self.bid_farewell(state, profile, &used),
+            None => Ok(Vec::new()),
+        }
     }
 }

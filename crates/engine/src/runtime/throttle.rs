@@ -17,6 +17,8 @@ use crate::{Error, Kind};
 const USER_LIMIT: u32 = 11;
 /// Failed sign-ins from one address in a minute. Successful ones are not counted: many people sign in from behind one address.
 const ADDRESS_LIMIT: u32 = 100;
+/// Clients that register themselves from one address in a minute.
+const REGISTRATION_LIMIT: u32 = 20;
 /// How long counting and blocking last, in seconds.
 const MINUTE: i64 = 60;
 /// Most users and addresses that are remembered; the least recently seen make room.
@@ -26,6 +28,7 @@ const MOST: u64 = 100_000;
 pub(crate) struct Throttle {
     users: Cache<[u8; 32], Arc<Mutex<Window>>>,
     addresses: Cache<IpAddr, Arc<Mutex<Window>>>,
+    registrations: Cache<IpAddr, Arc<Mutex<Window>>>,
 }
 
 /// Attempts since a moment.
@@ -53,6 +56,7 @@ impl Throttle {
         Self {
             users: remember(),
             addresses: remember(),
+            registrations: remember(),
         }
     }
 
@@ -66,13 +70,7 @@ impl Throttle {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<Attempt, Error> {
-        let window = || {
-            Arc::new(Mutex::new(Window {
-                began: now,
-                count: 0,
-                blocked_until: now,
-            }))
-        };
+        let window = || Window::new(now);
         let address = self.addresses.get_with(network(from), window);
         address.lock().count(ADDRESS_LIMIT, now)?;
         self.users
@@ -81,9 +79,28 @@ impl Throttle {
             .count(USER_LIMIT, now)?;
         Ok(Attempt { address })
     }
+
+    /// Counts a client that registers itself from an address.
+    ///
+    /// # Errors
+    /// `Throttled` while too many did.
+    pub(super) fn registration(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.registrations
+            .get_with(network(from), || Window::new(now))
+            .lock()
+            .count(REGISTRATION_LIMIT, now)
+    }
 }
 
 impl Window {
+    fn new(now: Timestamp) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            began: now,
+            count: 0,
+            blocked_until: now,
+        }))
+    }
+
     fn count(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
         if now < self.blocked_until {
             return Err(throttled(self.blocked_until.seconds() - now.seconds()));
@@ -125,7 +142,7 @@ fn throttled(seconds: i64) -> Error {
     Error::new(
         Kind::Throttled(u32::try_from(seconds.clamp(1, MINUTE)).unwrap_or(60)),
         "too_many_requests",
-        "Too many attempts to sign in. Wait a minute and try again.",
+        "Too many attempts. Wait a minute and try again.",
     )
 }
 

@@ -2,7 +2,6 @@
 
 use vestibule_crypto::token::{PlainToken, TokenHash};
 use vestibule_model::{
-    application::ApplicationType,
     family::tokens::TokensConfig,
     id::{ClientId, GrantId},
     profile::ANONYMOUS,
@@ -37,18 +36,24 @@ impl Engine {
     /// in; `Throttled`; `Unavailable` when too much password work is waiting.
     pub async fn exchange(&self, request: &ClientRequest<'_>) -> Result<TokenAnswer> {
         let state = self.tenant(request.tenant).await?;
-        let application = request.authenticate(&state)?;
+        let application = self.authenticate(request, &state).await?;
         let grant = required(request, "grant_type")?;
-        let browser = application.application.kind == ApplicationType::SinglePageApp;
         match grant {
-            "authorization_code" => self.redeem_code(&state, application, request).await,
-            "password" | "client_credentials" | "refresh_token" | JWT_BEARER if browser => {
+            "authorization_code" | "password" | "client_credentials" | "refresh_token"
+            | JWT_BEARER
+                if !application.may_use(grant) =>
+            {
                 Err(Error::new(
                     Kind::Invalid,
                     "unauthorized_client",
-                    "A single-page application can use authorization codes only.",
+                    if application.is_public() {
+                        "A single-page application can use authorization codes only."
+                    } else {
+                        "The application is not registered for this grant."
+                    },
                 ))
             }
+            "authorization_code" => self.redeem_code(&state, application, request).await,
             "client_credentials" => {
                 let key = self.shown_key(&state, request.possession).await?;
                 self.client_tokens(&state, application, key.as_deref())
@@ -175,8 +180,8 @@ impl Engine {
         provider: &str,
     ) -> Option<Refresh> {
         let config = state.config.get::<TokensConfig>();
-        let keeps_secrets = application.application.kind == ApplicationType::RegularWebApp;
-        (config.refresh.enabled && keeps_secrets && provider != ANONYMOUS).then(|| Refresh {
+        let gets = application.gets_refresh_tokens() && provider != ANONYMOUS;
+        (config.refresh.enabled && gets).then(|| Refresh {
             token: PlainToken::generate(self.random()),
             expires_at: self.now().plus_seconds(config.refresh.expires_in),
         })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// `null` stands for the default.
-pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -12,7 +12,7 @@ where
 }
 
 /// Empty text stands for nothing.
-pub(super) fn blank_as_none<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
+pub(crate) fn blank_as_none<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -21,7 +21,7 @@ where
 }
 
 /// An integer, also when it comes as `3600.0` from a client that keeps all numbers as floats.
-pub(super) fn whole_number<'de, D>(deserializer: D) -> Result<i64, D::Error>
+pub(crate) fn whole_number<'de, D>(deserializer: D) -> Result<i64, D::Error>
 where
     D: Deserializer<'de>,
 {

@@ -2,7 +2,7 @@
 //! finds nothing, and A's rows stay as they are. A function that this file does not call fails the last test.
 
 use vestibule_model::{
-    application::{Application, ApplicationType},
+    application::{Application, ApplicationType, Origin, metadata::ClientMetadata},
     attributes::Attributes,
     directory::{DirectoryUser, LoginField, UserCard, UserStatus},
     id::{ClientId, DirectoryUserId, GrantId, JobId, ProfileId, RoleId, TenantId},
@@ -15,6 +15,7 @@ use vestibule_model::{
 };
 use vestibule_store::{
     Db, DbOptions, Error, Page, Result, Store, Value,
+    client::{Consent, InitialToken},
     directory::StoredUser,
     job::{JobEnd, JobFile, JobLines, JobStep},
     people::{PersonRows, ProfileRow, ProfileScan},
@@ -67,6 +68,8 @@ fn application() -> Application {
         name: String::from("app"),
         kind: ApplicationType::RegularWebApp,
         scopes: vec![],
+        origin: Origin::Registration,
+        metadata: std::sync::Arc::default(),
         created_at: NOW,
     }
 }
@@ -197,6 +200,23 @@ fn refresh_token() -> RefreshToken {
     }
 }
 
+fn initial_token() -> InitialToken {
+    InitialToken {
+        id: String::from("initial"),
+        uses_left: 1,
+        created_at: NOW,
+        expires_at: NOW.plus_seconds(60),
+    }
+}
+
+fn consent() -> Consent {
+    Consent {
+        client: ids().client,
+        scopes: String::from("openid"),
+        granted_at: NOW,
+    }
+}
+
 /// One row in every table of an instance.
 fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.update_config("tokens", b"sealed", NOW)?;
@@ -221,6 +241,11 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.insert_grant(&grant())?;
     t.insert_auth_code("code", &code(), NOW)?;
     t.insert_session("session", &session())?;
+    t.insert_session_client("session", ids().client)?;
+    t.update_consent(ids().profile, &consent())?;
+    t.insert_initial_token("initial", &initial_token())?;
+    t.use_assertion("assertion", NOW.plus_seconds(60))?;
+    t.update_registration_hash(ids().client, "registration")?;
     t.insert_pushed_request("pushed", &pushed_request(), NOW)?;
     t.insert_proof("proof", NOW.plus_seconds(60))?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
@@ -306,6 +331,16 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.find_grant(ids().grant)?.is_none());
     assert!(t.find_refresh_token("refresh")?.is_none());
     assert!(t.find_session("session")?.is_none());
+    assert!(
+        t.list_session_clients(ids().profile, Some("session"))?
+            .is_empty()
+    );
+    assert!(t.list_session_clients(ids().profile, None)?.is_empty());
+    assert_eq!(t.count_registered_applications()?, 0);
+    assert!(t.find_registration_hash(ids().client)?.is_none());
+    assert!(t.list_initial_tokens()?.is_empty());
+    assert!(t.list_consents(ids().profile)?.is_empty());
+    assert!(t.find_consent(ids().profile, ids().client)?.is_none());
     assert!(t.find_pushed_request("pushed")?.is_none());
     assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
@@ -342,6 +377,10 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.extend_grant(ids().grant, NOW.plus_seconds(600))?;
     assert!(!t.revoke_grant(ids().grant, later)?);
     assert_eq!(t.revoke_profile_grants(ids().profile, later)?, 0);
+    assert!(
+        t.revoke_client_grants(ids().profile, ids().client, later)?
+            .is_empty()
+    );
     assert_eq!(t.redeem_auth_code("code", later)?, Redeemed::Unknown);
     assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
     t.revoke_profile_tokens(ids().profile, later)?;
@@ -349,6 +388,13 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.retire_signing_keys("RS256", later)?, 0);
     assert_eq!(t.delete_retired_signing_keys(later)?, 0);
     assert!(!t.delete_session("session")?);
+    assert!(!t.update_application_metadata(ids().client, &ClientMetadata::default(), later)?);
+    assert!(!t.update_registration_hash(ids().client, "changed")?);
+    assert!(!t.use_initial_token("initial", NOW)?);
+    assert!(!t.delete_initial_token("initial")?);
+    assert!(!t.delete_consent(ids().profile, ids().client)?);
+    // What one instance has seen is new to another.
+    assert!(t.use_assertion("assertion", later)?);
     assert!(!t.delete_pushed_request("pushed")?);
     // A proof that A has seen is new here.
     assert!(t.insert_proof("proof", later)?);
@@ -378,6 +424,8 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_job_part(ids().job, JobFile::Out, 9, vec![9]),
         |t: &mut Tenant<'_, '_>| t.insert_identities(&[(ids().profile, 0, &identity()?)]),
         |t: &mut Tenant<'_, '_>| t.insert_session("stolen", &session()),
+        |t: &mut Tenant<'_, '_>| t.insert_session_client("session", ids().client),
+        |t: &mut Tenant<'_, '_>| t.update_consent(ids().profile, &consent()),
         |t: &mut Tenant<'_, '_>| t.insert_pushed_request("stolen", &pushed_request(), NOW),
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
@@ -520,6 +568,8 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/identity.rs"),
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
+        include_str!("../../src/client.rs"),
+        include_str!("../../src/session.rs"),
         include_str!("../../src/job.rs"),
         include_str!("../../src/job/files.rs"),
         include_str!("../../src/people.rs"),

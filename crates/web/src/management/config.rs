@@ -17,6 +17,7 @@ use vestibule_model::{
         oauth::OauthConfig,
         profiles::UsersProfile,
         redirects::RedirectUris,
+        registration::RegistrationConfig,
         sso::SsoConfig,
         tokens::TokensConfig,
         ui::{Languages, ThemeColor, ThemeText},
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Vec<Route> {
     const OAUTH: &str = "/management/v4/{tenantId}/config/oauth";
     const SSO: &str = "/management/v4/{tenantId}/config/cloud_directory/sso";
     const REDIRECTS: &str = "/management/v4/{tenantId}/config/redirect_uris";
+    const REGISTRATION: &str = "/management/v4/{tenantId}/config/oauth/registration";
     const PROFILES: &str = "/management/v4/{tenantId}/config/users_profile";
     const TEXT: &str = "/management/v4/{tenantId}/config/ui/theme_text";
     const COLOR: &str = "/management/v4/{tenantId}/config/ui/theme_color";
@@ -66,6 +68,10 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<SsoConfig>(201),
         shown::<RedirectUris>(REDIRECTS, "get_redirect_uris").summary("Allowed redirect URIs."),
         set_silently::<RedirectUris>(REDIRECTS, "set_redirect_uris").summary("Replace the allowed redirect URIs."),
+        shown::<RegistrationConfig>(REGISTRATION, "get_registration_config")
+            .summary("Whether clients may register themselves."),
+        set_silently::<RegistrationConfig>(REGISTRATION, "set_registration_config")
+            .summary("Set whether clients may register themselves."),
         shown::<UsersProfile>(PROFILES, "get_user_profiles_config")
             .summary("Whether applications may use custom attributes."),
         set_silently::<UsersProfile>(PROFILES, "set_user_profiles_config")

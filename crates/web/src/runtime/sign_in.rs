@@ -112,6 +112,16 @@ struct Form {
     password: String,
 }
 
+/// The answer to the question whether a person agrees.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct Decision {
+    /// What was asked for, sealed.
+    context: String,
+    /// `allow` or `deny`.
+    decision: String,
+}
+
 /// The parameters of an authorization request; those of the query, in a form.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "describes the form for the API's own description")]
@@ -153,6 +163,12 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .summary("The sign-in form of a directory user.")
         .takes_as::<Form>("application/x-www-form-urlencoded")
+        .answers_text(303, "text/plain"),
+        Route::new("post", "/oauth/v4/{tenantId}/consent", "consent", || {
+            post(consent)
+        })
+        .summary("What a person answers to the question whether they agree.")
+        .takes_as::<Decision>("application/x-www-form-urlencoded")
         .answers_text(303, "text/plain"),
         Route::new(
             "get",
@@ -205,6 +221,21 @@ async fn submit(State(app): State<App>, visitor: Visitor, sent: Sent) -> Respons
         from: sent.from,
     };
     let step = app.engine.submit(&filled).await;
+    visitor.show(&app, step)
+}
+
+async fn consent(State(app): State<App>, visitor: Visitor, sent: Sent) -> Response {
+    let (tenant, form) = match sent.parameters {
+        Ok(sent) => sent,
+        Err(error) => return visitor.error(&app, &error),
+    };
+    let filled = FilledForm {
+        tenant,
+        form: &form,
+        browser: visitor.browser(),
+        from: sent.from,
+    };
+    let step = app.engine.answer_consent(&filled).await;
     visitor.show(&app, step)
 }
 

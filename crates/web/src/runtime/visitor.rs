@@ -9,7 +9,7 @@ use minijinja::context;
 use vestibule_engine::{
     Error,
     runtime::{
-        authorization::{Answer, Problem, SignInForm, Step},
+        authorization::{Answer, ConsentForm, Problem, SignInForm, Step},
         logout::LogoutStep,
         session::{Browser, SessionCookie},
     },
@@ -92,6 +92,7 @@ impl Visitor {
     pub(super) fn show(&self, app: &App, step: Result<Step, Error>) -> Response {
         match step {
             Ok(Step::Ask(form)) => self.form(app, &form),
+            Ok(Step::Consent(form)) => self.consent(app, &form),
             Ok(Step::Answer(answer)) => {
                 let mut response = match answer.mode {
                     ResponseMode::Query => self.redirect(app, &answer.location()),
@@ -119,6 +120,9 @@ impl Visitor {
         let (tenant, context, origin) = match step {
             Ok(LogoutStep::Left(Some(uri))) => return self.leave(app, &uri),
             Ok(LogoutStep::Left(None)) => (None, None, None),
+            Ok(LogoutStep::Telling(to, frames)) => {
+                return self.tell(app, to.as_deref(), &frames);
+            }
             Ok(LogoutStep::Ask {
                 tenant,
                 context,
@@ -143,6 +147,27 @@ impl Visitor {
             Some(_) => self.remember(app, &mut response),
             None => self.keep(app, &SessionCookie::Forget, &mut response),
         }
+        response
+    }
+
+    /// A page whose frames tell applications that the person signed out, and that goes on by itself after a moment.
+    fn tell(&self, app: &App, to: Option<&str>, frames: &[String]) -> Response {
+        let sources: Vec<String> = frames
+            .iter()
+            .filter_map(|frame| url::Url::parse(frame).ok())
+            .map(|frame| frame.origin().ascii_serialization())
+            .collect();
+        let mut response = app.pages.render(Page {
+            template: "logout",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! { to, frames => frames.to_vec() },
+            policy: &format!(
+                "frame-src {}; form-action 'none'; frame-ancestors 'none'",
+                sources.join(" ")
+            ),
+        });
+        self.keep(app, &SessionCookie::Forget, &mut response);
         response
     }
 
@@ -233,6 +258,30 @@ impl Visitor {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
         }
         self.remember(app, &mut response);
+        response
+    }
+
+    fn consent(&self, app: &App, form: &ConsentForm) -> Response {
+        let mut response = app.pages.render(Page {
+            template: "consent",
+            status: StatusCode::OK,
+            language: self.reads(form.language.as_deref()),
+            content: context! {
+                action => minijinja::Value::from_safe_string(format!("/oauth/v4/{}/consent", form.tenant)),
+                context => form.context.as_str(),
+                application => form.application.as_str(),
+                scopes => &form.scopes,
+                host => form.host.as_str(),
+                policy_uri => form.policy_uri.as_deref(),
+                tos_uri => form.tos_uri.as_deref(),
+            },
+            // Chromium also applies form-action to where the answer to the form leads.
+            policy: &format!("form-action 'self' {}; frame-ancestors 'none'", form.origin),
+        });
+        self.remember(app, &mut response);
+        if let Some(cookie) = &form.session {
+            self.keep(app, cookie, &mut response);
+        }
         response
     }
 

@@ -1,4 +1,5 @@
 mod applications;
+mod clients;
 mod config;
 mod directory;
 mod duplicate;

@@ -1,15 +1,22 @@
 //! The OAuth server and the Profiles API.
 
 mod algorithms;
+mod assertions;
 mod attributes;
 mod clients;
 mod codes;
+mod consent;
 mod custom;
 mod dpop;
+mod farewell;
 mod keys;
+mod metadata;
+mod mobile;
 mod pages;
+mod pairwise;
 mod passwords;
 mod pushed;
+mod registration;
 mod renewal;
 mod sessions;
 mod setup;

@@ -1,9 +1,9 @@
 //! Applications and roles in a duplication.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use vestibule_model::{
-    application::Application,
+    application::{Application, Origin},
     id::{ClientId, RoleId},
     role::{Role, RoleAccess},
     time::Timestamp,
@@ -54,9 +54,9 @@ pub(super) fn carry(
 
 /// Pairs applications by name. Names are not unique: those that share one are paired in order of creation.
 fn pair<'a>(source: &'a Snapshot, target: &'a Snapshot) -> Vec<Pair<'a>> {
-    let mut free: Vec<&Application> = target.applications.iter().map(|(a, _)| a).collect();
+    let mut free: Vec<&Application> = managed(target).collect();
     let mut pairs = Vec::new();
-    for (application, _) in &source.applications {
+    for application in managed(source) {
         if let Some(at) = free.iter().position(|other| other.name == application.name) {
             let other = free.remove(at);
             pairs.push(Pair {
@@ -70,7 +70,7 @@ fn pair<'a>(source: &'a Snapshot, target: &'a Snapshot) -> Vec<Pair<'a>> {
 }
 
 fn add_missing<'a>(engine: &Engine, source: &'a Snapshot, pairs: &mut Vec<Pair<'a>>) {
-    for (application, _) in &source.applications {
+    for application in managed(source) {
         let known = |pair: &Pair<'_>| pair.source.client_id == application.client_id;
         if !pairs.iter().any(known) {
             pairs.push(Pair {
@@ -90,7 +90,7 @@ fn carry_applications(
     now: Timestamp,
 ) -> Result<()> {
     let mut outcomes = Vec::new();
-    for (application, _) in &work.source.applications {
+    for application in managed(&work.source) {
         let Some(pair) = pairs
             .iter()
             .find(|pair| pair.source.client_id == application.client_id)
@@ -111,17 +111,23 @@ fn carry_applications(
             }
             Some(there) => {
                 note_differences(application, there, plan);
-                if there.scopes == application.scopes {
+                if there.scopes != application.scopes {
+                    plan.scopes.push((pair.client, application.scopes.clone()));
+                }
+                if there.metadata != application.metadata {
+                    let metadata = Arc::clone(&application.metadata);
+                    plan.metadata.push((pair.client, metadata));
+                }
+                if there.scopes == application.scopes && there.metadata == application.metadata {
                     Outcome::Unchanged
                 } else {
-                    plan.scopes.push((pair.client, application.scopes.clone()));
                     Outcome::Updated
                 }
             }
         };
         outcomes.push((application.name.clone(), outcome));
     }
-    if target.applications.len() + plan.new_applications.len() > Application::MOST {
+    if managed(target).count() + plan.new_applications.len() > Application::MOST {
         return Err(too_many_applications());
     }
     plan.report.applications = Some(outcomes);
@@ -260,11 +266,7 @@ fn carry_application_roles(
 
 /// An application whose scopes were the same already, but whose roles were not.
 fn mark_updated(work: &Work, source: &Application, plan: &mut Plan) {
-    let at = work
-        .source
-        .applications
-        .iter()
-        .position(|(application, _)| application.client_id == source.client_id);
+    let at = managed(&work.source).position(|one| one.client_id == source.client_id);
     let outcomes = plan.report.applications.as_mut();
     if let Some((_, outcome)) = at.zip(outcomes).and_then(|(at, all)| all.get_mut(at)) {
         *outcome = Outcome::Updated;
@@ -277,6 +279,15 @@ fn note_applications(plan: &mut Plan) {
             "Applications that are created have a client id and a secret of their own: configure them with these.",
         ));
     }
+}
+
+/// Applications that administrators made. Those that registered themselves know one instance only, and stay there.
+fn managed(snapshot: &Snapshot) -> impl Iterator<Item = &Application> {
+    snapshot
+        .applications
+        .iter()
+        .map(|(application, _)| application)
+        .filter(|application| application.origin == Origin::Management)
 }
 
 fn roles_of(snapshot: &Snapshot, client: ClientId) -> impl Iterator<Item = RoleId> + '_ {

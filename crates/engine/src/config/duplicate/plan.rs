@@ -1,7 +1,9 @@
 //! What a duplication will write, decided before anything is written.
 
+use std::sync::Arc;
+
 use vestibule_model::{
-    application::Application,
+    application::{Application, metadata::ClientMetadata},
     family::{Family, redirects::RedirectUris},
     id::{ClientId, RoleId, TenantId},
     role::Role,
@@ -29,6 +31,7 @@ pub(super) struct Plan {
     pub documents: Vec<(&'static str, Zeroizing<Vec<u8>>)>,
     pub new_applications: Vec<Application>,
     pub scopes: Vec<(ClientId, Vec<String>)>,
+    pub metadata: Vec<(ClientId, Arc<ClientMetadata>)>,
     pub new_roles: Vec<Role>,
     pub changed_roles: Vec<Role>,
     pub application_roles: Vec<(ClientId, Vec<RoleId>)>,
@@ -70,6 +73,9 @@ impl Plan {
         }
         for (client, scopes) in &self.scopes {
             tenant.update_application_scopes(*client, scopes)?;
+        }
+        for (client, metadata) in &self.metadata {
+            tenant.update_application_metadata(*client, metadata, now)?;
         }
         for role in &self.new_roles {
             tenant.insert_role(role, now)?;

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use vestibule_model::{
-    application::ApplicationType,
-    family::redirects::RedirectUris,
-    id::ClientId,
+    application::metadata::ClientMetadata,
+    id::{ClientId, ProfileId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
     time::Timestamp,
 };
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
+    claims_request::ClaimWish,
     discovery::PASSWORD,
 };
 
-use super::Answer;
+use super::{Answer, attributes};
 use crate::{
     Engine, Error, Kind, Result,
-    runtime::session::SignedIn,
+    runtime::{basis::Basis, session::SignedIn},
     tenant::{ApplicationState, TenantState},
 };
 
@@ -29,7 +29,10 @@ const ANSWER_SECONDS: i64 = 300;
 pub(in crate::runtime) struct Checked {
     pub(super) state: Arc<TenantState>,
     pub(super) client: ClientId,
-    pub(super) kind: ApplicationType,
+    /// Whether PKCE is the only proof of the application.
+    pub(super) public: bool,
+    /// Whether nobody vouches for the application.
+    pub(super) third_party: bool,
     pub(super) application: String,
     pub(super) request: AuthorizationRequest,
     /// The profile that the application expects, if it says so.
@@ -72,10 +75,10 @@ impl Checked {
                     "This service takes requests with a code_challenge only.",
                 ));
             }
-            (None, None) if self.kind == ApplicationType::SinglePageApp => {
+            (None, None) if self.public => {
                 return Some((
                     "invalid_request",
-                    "A single-page application must send a code_challenge.",
+                    "A single-page application or other public client must send a code_challenge.",
                 ));
             }
             (None, None) => {}
@@ -108,7 +111,14 @@ impl Checked {
 
     /// What is wrong with how the request came.
     pub(super) fn not_pushed(&self) -> Option<(&'static str, &'static str)> {
-        let required = self.state.demands.pushed_requests.is_required();
+        let found = self.state.applications.get(&self.client);
+        let own = found.is_some_and(|found| {
+            found
+                .application
+                .metadata
+                .require_pushed_authorization_requests
+        });
+        let required = own || self.state.demands.pushed_requests.is_required();
         (required && self.request.pushed.is_none()).then_some((
             "invalid_request",
             "This service takes pushed authorization requests only.",
@@ -116,23 +126,39 @@ impl Checked {
     }
 
     /// Whether a session answers the request without a question to the person.
-    pub(super) fn is_answered_by(&self, session: &SignedIn, now: i64) -> bool {
-        let prompt = self.request.prompt;
+    pub(super) fn is_answered_by(&self, engine: &Engine, session: &SignedIn) -> bool {
+        let (prompt, now) = (self.request.prompt, engine.now().seconds());
         let age = now.saturating_sub(session.auth_at.seconds());
         let provider = self.request.idp.as_deref();
         !prompt.login
-            && !prompt.consent
+            // Whoever signs in on a page that names an application of the instance's own agrees.
+            && (!prompt.consent || self.third_party)
             // Zero asks for a sign-in of now (OpenID Connect Core section 3.1.2.1).
             && self.request.max_age.is_none_or(|most| most > 0 && age <= most)
             && provider.is_none_or(|provider| provider == session.basis.provider)
-            && self.expects(&session.profile.to_string())
+            && self.expects(engine, session.profile)
     }
 
     /// Whether the application wants this profile, or says nothing about whom it wants.
-    pub(super) fn expects(&self, profile: &str) -> bool {
-        self.subject
-            .as_deref()
-            .is_none_or(|subject| subject == profile)
+    pub(super) fn expects(&self, engine: &Engine, profile: ProfileId) -> bool {
+        let Some(subject) = self.subject.as_deref() else {
+            return true;
+        };
+        let found = self.state.applications.get(&self.client);
+        let own = found.map(|found| engine.subject(&self.state, found, profile));
+        // A hint says the profile itself, a claim what the application calls it.
+        subject == profile.to_string() || own.as_deref() == Some(subject)
+    }
+
+    /// A sign-in, with what this request asks for.
+    pub(super) fn complete(&self, basis: Basis) -> Basis {
+        let mut basis = basis.for_request(&self.request);
+        if self.third_party {
+            basis
+                .scopes
+                .extend(attributes(&self.request).map(str::to_owned));
+        }
+        basis
     }
 
     pub(super) fn refuse(&self, error: &str, why: &str) -> Answer {
@@ -178,24 +204,22 @@ impl Checked {
 }
 
 impl Engine {
-    /// Makes sure that the application exists and that the redirect URI is on the instance's list.
+    /// Makes sure that the application exists and that the redirect URI is its own, or on the instance's list where it has none.
     pub(in crate::runtime) fn checked(
         &self,
         state: Arc<TenantState>,
-        request: AuthorizationRequest,
+        mut request: AuthorizationRequest,
         subject: Option<String>,
     ) -> Result<Checked> {
         let found = application(&state, &request.client_id)?;
-        if !state
-            .config
-            .get::<RedirectUris>()
-            .allows(&request.redirect_uri)
-        {
+        if !found.returns_to(&state, &request.redirect_uri) {
             return Err(foreign_redirect());
         }
+        complete(&mut request, &found.application.metadata);
         Ok(Checked {
             client: found.application.client_id,
-            kind: found.application.kind,
+            public: found.is_public(),
+            third_party: found.is_third_party(),
             application: found.application.name.clone(),
             issuer: state.issuer(&self.settings().public_url),
             now: self.now(),
@@ -219,7 +243,9 @@ impl Engine {
         let Some(hint) = request.id_token_hint.take() else {
             return demanded;
         };
-        let hinted = self.hinted(state, &hint).map(|hint| hint.subject);
+        let hinted = self
+            .hinted(state, &hint)
+            .map(|hint| hint.profile.to_string());
         if hinted.is_none() && request.fault.is_none() {
             request.fault = Some(Fault {
                 error: "invalid_request",
@@ -227,6 +253,30 @@ impl Engine {
             });
         }
         demanded.or(hinted)
+    }
+}
+
+/// What the client's registration says where the request says nothing (OpenID Connect Dynamic Client Registration section 2).
+fn complete(request: &mut AuthorizationRequest, metadata: &ClientMetadata) {
+    if metadata.scope.is_some() {
+        let may = |scope: &&str| *scope == "openid" || metadata.may_ask_for(scope);
+        request.scope = request
+            .scope
+            .split(' ')
+            .filter(may)
+            .collect::<Vec<_>>()
+            .join(" ");
+    }
+    request.max_age = request.max_age.or(metadata.default_max_age.map(i64::from));
+    if request.acr_values.is_empty() {
+        request.acr_values.clone_from(&metadata.default_acr_values);
+    }
+    if metadata.require_auth_time && request.claims.identity("auth_time").is_none() {
+        request.claims.id_token.push(ClaimWish {
+            name: String::from("auth_time"),
+            essential: true,
+            values: Vec::new(),
+        });
     }
 }
 

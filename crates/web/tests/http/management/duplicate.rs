@@ -51,6 +51,10 @@ fn samples() -> BTreeMap<&'static str, Value> {
             "cloud_directory/sso",
             json!({"isActive": true, "inactivityTimeoutSeconds": 600, "logoutRedirectUris": ["https://app.example.com/out"]}),
         ),
+        (
+            "oauth/registration",
+            json!({"enabled": "initial_token", "consentRequired": false, "most": 10}),
+        ),
         ("users_profile", json!({"isActive": false})),
         (
             "redirect_uris",

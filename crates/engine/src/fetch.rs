@@ -1,0 +1,153 @@
+//! Requests that the service itself sends to addresses that clients name: their key sets, sector lists and logout addresses.
+//!
+//! A client must not make the service talk to what only the service can reach (server-side request forgery). So: `https` only, no
+//! redirects, no proxy; the host is resolved here, every address of it must be one of the public internet, and the connection goes to
+//! just those addresses. Hosts that the operator lists (`--fetch-from`) may be private and may speak plain `http`.
+
+mod address;
+mod keys;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use reqwest::{Client, Response, redirect::Policy};
+use tokio::{net::lookup_host, sync::Semaphore};
+use url::{Host, Url};
+
+use self::keys::KeptKeys;
+use crate::Engine;
+
+/// How long one request may take, answer included.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of an answer that are read.
+const MOST_BYTES: usize = 64 << 10;
+/// Most such requests of this process at one time.
+const MOST_AT_ONCE: usize = 32;
+/// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
+const MOST_WAITING: usize = 1000;
+/// Most key sets that are remembered.
+const MOST_KEY_SETS: u64 = 10_000;
+
+/// Why something could not be had from elsewhere. For the log: callers learn only that it failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// Not an address that the service goes to.
+    #[error("the service does not go to {0}")]
+    Forbidden(String),
+    /// Nobody there, or not in time.
+    #[error("no answer: {0}")]
+    Unreachable(String),
+    /// Not a success.
+    #[error("the answer was {0}")]
+    Status(u16),
+    /// More than is read, or not what was asked for.
+    #[error("the answer is of no use: {0}")]
+    Useless(&'static str),
+}
+
+/// What the process remembers of elsewhere.
+pub(crate) struct Outbound {
+    slots: Semaphore,
+    /// Places for what is told to applications beside requests.
+    pub(crate) farewells: Arc<Semaphore>,
+    key_sets: Cache<String, Arc<KeptKeys>>,
+}
+
+impl Outbound {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Semaphore::new(MOST_AT_ONCE),
+            farewells: Arc::new(Semaphore::new(MOST_WAITING)),
+            key_sets: Cache::new(MOST_KEY_SETS),
+        }
+    }
+}
+
+impl Engine {
+    /// What stands at an address.
+    pub(crate) async fn fetch(&self, address: &str) -> Result<Vec<u8>, FetchError> {
+        let (client, url) = self.reach(address).await?;
+        let _slot = self.outbound().slots.acquire().await;
+        let sent = client
+            .get(url)
+            .header("accept", "application/json, application/jwk-set+json")
+            .send()
+            .await;
+        let mut answer = successful(sent)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(FetchError::Useless("it is larger than 64 kB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Posts a form of one member to an address. What is answered is not read.
+    pub(crate) async fn send_form(
+        &self,
+        address: &str,
+        (name, value): (&str, &str),
+    ) -> Result<(), FetchError> {
+        let (client, url) = self.reach(address).await?;
+        let _slot = self.outbound().slots.acquire().await;
+        let sent = client.post(url).form(&[(name, value)]).send().await;
+        successful(sent).map(drop)
+    }
+
+    /// A client that reaches the host of this address, and nothing else, at addresses that were looked at.
+    async fn reach(&self, address: &str) -> Result<(Client, Url), FetchError> {
+        let refused = || FetchError::Forbidden(address.chars().take(200).collect());
+        let url = Url::parse(address).map_err(|_| refused())?;
+        let (host, name) = match (url.host(), url.host_str()) {
+            (Some(host), Some(name)) => (host, name.to_owned()),
+            _ => return Err(refused()),
+        };
+        let listed = self.settings().fetch_from.contains(&name);
+        if url.scheme() != "https" && !(listed && url.scheme() == "http") {
+            return Err(refused());
+        }
+        let port = url.port_or_known_default().ok_or_else(refused)?;
+        let addresses: Vec<SocketAddr> = match host {
+            Host::Ipv4(ip) => vec![(ip, port).into()],
+            Host::Ipv6(ip) => vec![(ip, port).into()],
+            Host::Domain(domain) => tokio::time::timeout(PATIENCE, lookup_host((domain, port)))
+                .await
+                .map_err(|_| {
+                    FetchError::Unreachable(String::from("the name is not resolved in time"))
+                })?
+                .map_err(|error| unreachable(&error))?
+                .collect(),
+        };
+        let public = |at: &SocketAddr| address::is_public(at.ip());
+        if addresses.is_empty() || (!listed && !addresses.iter().all(public)) {
+            return Err(refused());
+        }
+        let client = Client::builder()
+            .resolve_to_addrs(&name, &addresses)
+            .redirect(Policy::none())
+            .no_proxy()
+            .https_only(!listed)
+            .timeout(PATIENCE)
+            .connect_timeout(PATIENCE)
+            .pool_max_idle_per_host(0)
+            .user_agent("vestibule")
+            .build()
+            .map_err(|error| unreachable(&error))?;
+        Ok((client, url))
+    }
+}
+
+fn successful(sent: reqwest::Result<Response>) -> Result<Response, FetchError> {
+    let answer = sent.map_err(|error| unreachable(&error))?;
+    if answer.status().is_success() {
+        Ok(answer)
+    } else {
+        Err(FetchError::Status(answer.status().as_u16()))
+    }
+}
+
+fn unreachable(error: &dyn std::error::Error) -> FetchError {
+    FetchError::Unreachable(error.to_string())
+}

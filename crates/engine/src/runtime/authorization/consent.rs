@@ -1,0 +1,270 @@
+//! Whether a person agrees that an application learns of them. Only applications that registered themselves are asked about: whoever runs
+//! the instance vouches for the others.
+//!
+//! The question travels like the sign-in form, sealed and bound to the browser, and works once: on a machine that people share, the
+//! next one cannot answer it again.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use vestibule_crypto::token::TokenHash;
+use vestibule_model::{
+    family::{registration::RegistrationConfig, sso::SsoConfig},
+    id::{GrantId, ProfileId, TenantId},
+    time::Timestamp,
+};
+use vestibule_store::client::Consent;
+use vestibule_wire::{authorization::AuthorizationRequest, claims_request::CLAIM_SCOPES};
+
+use super::{FORM_SECONDS, FilledForm, Problem, Step, checked::Checked, policy_source};
+use crate::{
+    Engine, Error, Result,
+    runtime::{
+        basis::Basis,
+        session::{SessionCookie, SessionUse},
+    },
+    tenant::TenantState,
+};
+
+/// Scopes over what applications keep of people, which others than the instance's own get only when they ask.
+const ATTRIBUTES: [&str; 3] = [
+    "appid_readprofile",
+    "appid_readuserattr",
+    "appid_writeuserattr",
+];
+
+/// The question whether a person agrees.
+#[derive(Debug)]
+pub struct ConsentForm {
+    /// The instance.
+    pub tenant: TenantId,
+    /// What was asked for, sealed; comes back with the form.
+    pub context: String,
+    /// The application's name, as it gave it itself.
+    pub application: String,
+    /// What it would learn, by scope.
+    pub scopes: Vec<&'static str>,
+    /// The host, or the scheme of an app, that the answer goes to.
+    pub host: String,
+    /// Where it says what it does with that.
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    pub tos_uri: Option<String>,
+    /// Language that the application asked for.
+    pub language: Option<String>,
+    /// Where the browser will be sent afterwards, as a content security policy names it.
+    pub origin: String,
+    /// What the browser is to keep.
+    pub session: Option<SessionCookie>,
+}
+
+/// Somebody who signed in.
+pub(super) struct Known {
+    pub(super) profile: ProfileId,
+    pub(super) basis: Basis,
+}
+
+/// What is sealed into the form.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    request: AuthorizationRequest,
+    subject: Option<String>,
+    browser: String,
+    expires: Timestamp,
+    profile: ProfileId,
+    basis: Basis,
+    /// Whether the browser has a session, which must still be good.
+    session: bool,
+}
+
+impl Engine {
+    /// Goes on with what the person answered.
+    ///
+    /// # Errors
+    /// Anything that no form can be shown for.
+    pub async fn answer_consent(&self, filled: &FilledForm<'_>) -> Result<Step> {
+        let state = self.tenant(filled.tenant).await?;
+        let context = filled.form.get("context").unwrap_or_default();
+        let pending = self.open_pending(&state, context)?;
+        let checked = self.checked(state, pending.request, pending.subject)?;
+        let stale = pending.expires <= self.now() || pending.browser != filled.browser.id;
+        let once = TokenHash::of(context);
+        let expires = pending.expires;
+        let fresh = !stale
+            && self
+                .store()
+                .write::<_, Error>(filled.tenant, move |t| {
+                    Ok(t.use_assertion(once.as_str(), expires)?)
+                })
+                .await?;
+        let session = self
+            .signed_in(&checked.state, filled.browser.session)
+            .await?
+            .filter(|session| session.profile == pending.profile);
+        if !fresh || (pending.session && session.is_none()) {
+            return self.ask(
+                &checked,
+                (filled.browser.id, None),
+                "",
+                Some(Problem::Stale),
+            );
+        }
+        if filled.form.get("decision") != Some("allow") {
+            let why = "The person did not agree.";
+            return Ok(Step::Answer(checked.refuse("access_denied", why)));
+        }
+        let profile = pending.profile;
+        let consent = Consent {
+            client: checked.client,
+            scopes: wanted(&checked.request).join(" "),
+            granted_at: self.now(),
+        };
+        self.store()
+            .write::<_, Error>(filled.tenant, move |t| {
+                Ok(t.update_consent(profile, &consent)?)
+            })
+            .await?;
+        let seconds = checked
+            .state
+            .config
+            .get::<SsoConfig>()
+            .inactivity_timeout_seconds;
+        let (used, cookie) = match session {
+            Some(session) => (
+                SessionUse::Extend(session.hash, self.now().plus_seconds(seconds)),
+                Some(SessionCookie::Keep(session.secret, seconds)),
+            ),
+            None => (SessionUse::None, None),
+        };
+        let grant = GrantId::from_random_bytes(self.random_id());
+        let given = self
+            .grant(&checked, (profile, grant), pending.basis, used)
+            .await?;
+        match given {
+            Some(mut answer) => {
+                answer.session = cookie;
+                Ok(Step::Answer(answer))
+            }
+            None => self.ask(
+                &checked,
+                (filled.browser.id, None),
+                "",
+                Some(Problem::Stale),
+            ),
+        }
+    }
+
+    /// Whether the person has to be asked before this application learns of them.
+    pub(super) async fn needs_consent(
+        &self,
+        checked: &Checked,
+        profile: ProfileId,
+    ) -> Result<bool> {
+        let config = checked.state.config.get::<RegistrationConfig>();
+        if !checked.third_party || !config.consent_required {
+            return Ok(false);
+        }
+        if checked.request.prompt.consent {
+            return Ok(true);
+        }
+        let client = checked.client;
+        let kept = self
+            .store()
+            .read::<_, Error>(checked.state.id, move |t| {
+                Ok(t.find_consent(profile, client)?)
+            })
+            .await?;
+        let kept = kept.map(|consent| consent.scopes).unwrap_or_default();
+        let agreed = |scope: &&str| kept.split(' ').any(|one| one == *scope);
+        Ok(!wanted(&checked.request).iter().all(agreed))
+    }
+
+    /// Asks the person.
+    pub(super) fn ask_consent(
+        &self,
+        checked: &Checked,
+        browser: &str,
+        known: Known,
+        session: Option<SessionCookie>,
+    ) -> Result<Step> {
+        let pending = Pending {
+            request: checked.request.clone(),
+            subject: checked.subject.clone(),
+            browser: browser.to_owned(),
+            expires: self.now().plus_seconds(FORM_SECONDS),
+            profile: known.profile,
+            basis: known.basis,
+            session: session.is_some(),
+        };
+        let plain = serde_json::to_vec(&pending).map_err(Error::internal)?;
+        let sealed = self.master().seal(
+            context_of(checked.state.id).as_bytes(),
+            &plain,
+            self.random(),
+        );
+        let found = checked.state.applications.get(&checked.client);
+        let metadata = found.map(|found| &found.application.metadata);
+        let redirect = &checked.request.redirect_uri;
+        let host = Url::parse(redirect)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .filter(|_| redirect.starts_with("http"));
+        Ok(Step::Consent(Box::new(ConsentForm {
+            tenant: checked.state.id,
+            context: URL_SAFE_NO_PAD.encode(sealed),
+            application: checked.application.clone(),
+            scopes: wanted(&checked.request),
+            host: host.unwrap_or_else(|| policy_source(redirect)),
+            policy_uri: metadata.and_then(|metadata| metadata.policy_uri.clone()),
+            tos_uri: metadata.and_then(|metadata| metadata.tos_uri.clone()),
+            language: checked.request.language.clone(),
+            origin: policy_source(redirect),
+            session,
+        })))
+    }
+
+    fn open_pending(&self, state: &TenantState, context: &str) -> Result<Pending> {
+        let broken = || {
+            Error::invalid(
+                "The form is not one of ours. Go back to the application and sign in again.",
+            )
+        };
+        let sealed = URL_SAFE_NO_PAD.decode(context).map_err(|_| broken())?;
+        let plain = self
+            .master()
+            .open(context_of(state.id).as_bytes(), &sealed)
+            .map_err(|_| broken())?;
+        serde_json::from_slice(&plain).map_err(|_| broken())
+    }
+}
+
+/// What an application would learn, by scope: asked for as a scope, or as a claim that the scope stands for.
+fn wanted(request: &AuthorizationRequest) -> Vec<&'static str> {
+    let claims = &request.claims;
+    let named = |name: &str| {
+        claims
+            .userinfo
+            .iter()
+            .chain(&claims.id_token)
+            .any(|wish| wish.name == name)
+    };
+    let about_people = CLAIM_SCOPES
+        .iter()
+        .filter(|(scope, claims)| request.asks_for(scope) || claims.iter().copied().any(named))
+        .map(|(scope, _)| *scope);
+    std::iter::once("openid")
+        .chain(about_people)
+        .chain(attributes(request))
+        .collect()
+}
+
+/// Scopes over attributes that were asked for.
+pub(super) fn attributes(request: &AuthorizationRequest) -> impl Iterator<Item = &'static str> {
+    ATTRIBUTES
+        .into_iter()
+        .filter(|scope| request.asks_for(scope))
+}
+
+fn context_of(tenant: TenantId) -> String {
+    format!("consent-form:{tenant}")
+}
