@@ -142,6 +142,7 @@ export class Reader {
   async pip(line) {
     const [, name, major] = line.match(/^python3 -m venv venv && venv\/bin\/pip install '(\w+)(?:\[\w+\])?==(\d+)\.\*'$/) ?? assert.fail(line);
     assert.match(requirements, new RegExp(`^${name}==${major}\\.`, 'm'), `${this.name}: ${name} ${major} is what the tests have`);
+    assert.ok(python, 'VESTIBULE_PYTHON names an interpreter that has tests/python/requirements.txt');
     // A link to a virtual environment's interpreter would lose the environment.
     mkdirSync(join(await this.folder(), 'venv', 'bin'), { recursive: true });
     writeFileSync(join(await this.folder(), 'venv', 'bin', 'python'), `#!/bin/sh\nexec '${python}' "$@"\n`, { mode: 0o755 });
