@@ -96,6 +96,8 @@ export async function cluster() {
     execFileSync(postgres, ['stop', join(folder, 'pg')]);
     rmSync(folder, { recursive: true, force: true });
   };
+  // A test that takes too long is ended: nothing of it is left.
+  process.once('SIGTERM', () => stop().finally(() => process.exit(1)));
   try {
     const database = execFileSync(postgres, ['start', join(folder, 'pg')], { encoding: 'utf8' }).trim();
     await proxy.start();
