@@ -35,6 +35,11 @@ macro_rules! texts {
 
 /// They name each other by their files, so that is what they are called here.
 const TEXTS: &[Text] = texts!(
+    "guides" "web-app.md",
+    "guides" "api.md",
+    "guides" "single-page-app.md",
+    "guides" "service-to-service.md",
+    "guides" "mobile-app.md",
     "api" "management.md",
     "api" "moving-users.md",
     "api" "jobs.md",
