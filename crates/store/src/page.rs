@@ -11,23 +11,26 @@ pub struct Page {
     pub count: u32,
 }
 
-/// Values of one look-up statement. Fewer are filled up by repeating one, so that there is one statement to prepare.
-const AT_ONCE: usize = 200;
+/// How many values one look-up statement takes. Fewer are filled up by repeating one, so that there are few statements to prepare; most
+/// look-ups are for one.
+const AT_ONCE: [usize; 3] = [1, 20, MOST_AT_ONCE];
+const MOST_AT_ONCE: usize = 200;
 
 impl Tenant<'_, '_> {
     /// Rows of a statement that has the instance in `$1` and `{list}` where a list of the values goes, whatever their number.
     pub(crate) fn query_each(&mut self, sql: &str, values: &[String]) -> Result<Vec<Row>> {
-        let list = (2..AT_ONCE + 2)
-            .map(|n| format!("${n}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let sql = sql.replace("{list}", &list);
         let mut rows = Vec::new();
-        for chunk in values.chunks(AT_ONCE) {
-            let mut params = Vec::with_capacity(AT_ONCE + 1);
+        for chunk in values.chunks(MOST_AT_ONCE) {
+            let fits = AT_ONCE.into_iter().find(|size| *size >= chunk.len());
+            let size = fits.unwrap_or(MOST_AT_ONCE);
+            let list = (2..size + 2)
+                .map(|n| format!("${n}"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let mut params = Vec::with_capacity(size + 1);
             params.push(Value::from(self.key()));
-            params.extend(chunk.iter().cycle().take(AT_ONCE).map(Value::from));
-            rows.extend(self.conn.query(&sql, &params)?);
+            params.extend(chunk.iter().cycle().take(size).map(Value::from));
+            rows.extend(self.conn.query(&sql.replace("{list}", &list), &params)?);
         }
         Ok(rows)
     }
