@@ -82,17 +82,24 @@ export class Reader {
 
   /**
    * Follows the guide to its end. A command named in `serving` (with PORT for its port) goes on
-   * while what comes next is done beside it; `served` is called whenever something has begun to serve.
+   * while what comes next is done beside it; `served` is called whenever something has begun to serve. What the guide says to fill in
+   * stands in capitals, and `blanks` answers what it is.
    */
-  async follow(serving = [], served = () => {}) {
+  async follow({ serving = [], served = () => {}, blanks = {} } = {}) {
     const [first, ...rest] = this.blocks;
     assert.equal(first.command, 'cargo run --release -- serve', 'the service is running already');
     this.output = '';
     for (const block of rest) {
       if (block.file) writeFileSync(join(await this.folder(), block.file), block.text);
       else if (block.printed) this.compare(block.printed);
-      else if (await this.run(block.command, serving)) await served(this);
+      else if (await this.run(await this.filled(block.command, blanks), serving)) await served(this);
     }
+  }
+
+  async filled(command, blanks) {
+    let filled = command;
+    for (const [blank, answer] of Object.entries(blanks)) if (command.includes(blank)) filled = filled.replace(blank, await answer(this));
+    return filled;
   }
 
   async folder() {
