@@ -187,14 +187,16 @@ fn pace(options: &Options, database: EngineKind) -> Pace {
     }
 }
 
+/// How often a node looks for what others changed, so that it honours a change within a second.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What is done beside requests: noticing what other nodes changed, and removing what has expired.
 async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
     let mut since = engine.now();
     let mut ticks: u32 = 0;
     loop {
-        let tick = tokio::time::sleep(Duration::from_secs(1));
         tokio::select! {
-            () = tick => {}
+            () = tokio::time::sleep(LOOK) => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
         match engine.refresh_tenants(since).await {
@@ -202,12 +204,12 @@ async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
             Err(error) => tracing::warn!(?error, "cannot look for changes of other nodes"),
         }
         ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(5)
+        if ticks.is_multiple_of(10)
             && let Err(error) = engine.tidy_jobs().await
         {
             tracing::warn!(?error, "cannot tidy the jobs ledger");
         }
-        if ticks.is_multiple_of(60)
+        if ticks.is_multiple_of(120)
             && let Err(error) = engine.clean_up().await
         {
             tracing::warn!(?error, "cannot remove what has expired");
