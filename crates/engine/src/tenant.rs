@@ -185,7 +185,7 @@ impl Engine {
         Ok(state)
     }
 
-    /// Drops snapshots that other nodes made old, and answers the time to ask from next time. Called once a second by a worker.
+    /// Drops snapshots that other nodes made old, and answers the time to ask from next time. Called twice a second by a worker.
     pub async fn refresh_tenants(&self, since: Timestamp) -> Result<Timestamp> {
         let now = self.now();
         let changed = self
