@@ -249,9 +249,11 @@ impl Tenant<'_, '_> {
                  WHERE i.tenant = p.tenant AND i.profile_id = p.id AND i.provider = $2)"
             }
             ProfileScan::WithoutDirectoryUser => {
-                "p.kind IN ('known', 'future') AND NOT EXISTS (SELECT 1 FROM identities i \
+                // Counted, so that each profile is looked up by itself: as an anti-join, a database without statistics yet reads
+                // the whole instance for each.
+                "p.kind IN ('known', 'future') AND (SELECT COUNT(*) FROM identities i \
                  JOIN directory_users u ON u.tenant = i.tenant AND u.id = i.subject \
-                 WHERE i.tenant = p.tenant AND i.profile_id = p.id AND i.provider = $2)"
+                 WHERE i.tenant = p.tenant AND i.profile_id = p.id AND i.provider = $2) = 0"
             }
         };
         let params = [
