@@ -61,7 +61,7 @@ fn present(client: &Client<'_>, token: &str, proof: &str) -> TestRequest {
     client
         .server()
         .get(&format!("{}/userinfo", client.base))
-        .header("authorization", &format!("DPoP {token}"))
+        .header("authorization", format!("DPoP {token}"))
         .header("dpop", proof)
 }
 
@@ -195,13 +195,13 @@ on_each_engine! {
             let proof = holder.proof(&client, json!({"htm": "GET", "htu": htu, "ath": ath}));
             refused(present(&client, access, &proof).send().await, 401, "invalid_dpop_proof");
         }
-        let bare = client.server().get(&format!("{}/userinfo", client.base)).header("authorization", &format!("DPoP {access}"));
+        let bare = client.server().get(&format!("{}/userinfo", client.base)).header("authorization", format!("DPoP {access}"));
         refused(bare.send().await, 401, "invalid_dpop_proof");
         // The attributes API asks for the same.
         let attribute = |method: &'static str, ath: &str| {
             let htu = "http://vestibule.test/api/v1/attributes/a%20b";
             let proof = holder.proof(&client, json!({"htm": method, "htu": htu, "ath": ath}));
-            client.server().request(&method.to_ascii_lowercase(), "/api/v1/attributes/a%20b").header("authorization", &format!("dpop {access}")).header("dpop", &proof)
+            client.server().request(&method.to_ascii_lowercase(), "/api/v1/attributes/a%20b").header("authorization", format!("dpop {access}")).header("dpop", &proof)
         };
         let hash = token_hash(access);
         attribute("PUT", &hash).body("1").send().await.expect(200);
@@ -241,7 +241,7 @@ on_each_engine! {
         let pkce = format!("code_challenge={CHALLENGE}&code_challenge_method=S256");
         let code = spa.code(&pkce).await;
         let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER), ("client_id", &spa.id)];
-        let answer = spa.server().post(&format!("{}/token", spa.base)).header("dpop", &holder.proof(&spa, json!({}))).form(&form).send().await;
+        let answer = spa.server().post(&format!("{}/token", spa.base)).header("dpop", holder.proof(&spa, json!({}))).form(&form).send().await;
         let bound = answer.expect(200).json();
         assert_eq!(bound["token_type"], "DPoP");
         holder.user_info(&spa, &bound["access_token"]).await.expect(200);
