@@ -81,3 +81,43 @@ test('single sign-on: max_age, prompt, hints, claims, and logout', async () => {
   const gone = await person.go(address({ prompt: 'none' }).href);
   await assert.rejects(redeem(gone.headers.get('location')), { error: 'login_required' });
 });
+
+test('a client registers itself, signs who it is with its own key, and the person agrees', async () => {
+  await call('PUT', manage(guid, '/config/oauth/registration'), { body: { enabled: 'initial_token' }, expect: 204 });
+  const { token } = await call('POST', manage(guid, '/oauth/initial_access_tokens'), { body: {}, expect: 201 });
+  const own = 'http://127.0.0.1:9/registered';
+  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', pair.publicKey);
+  const metadata = {
+    redirect_uris: [own], client_name: 'Registered', token_endpoint_auth_method: 'private_key_jwt', subject_type: 'pairwise',
+    jwks: { keys: [{ kty, crv, x, y, kid: 'own', use: 'sig', alg: 'ES256' }] },
+  };
+  const issuer = new URL(`${url}/oauth/v4/${guid}`);
+  const prove = oidc.PrivateKeyJwt({ key: pair.privateKey, kid: 'own' });
+  const execute = [oidc.allowInsecureRequests];
+  await assert.rejects(oidc.dynamicClientRegistration(issuer, metadata, prove, { execute }));
+  const registered = await oidc.dynamicClientRegistration(issuer, metadata, prove, { execute, initialAccessToken: token });
+  assert.equal(registered.clientMetadata().client_secret, undefined);
+
+  const verifier = oidc.randomPKCECodeVerifier();
+  const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
+  const address = oidc.buildAuthorizationUrl(registered, {
+    redirect_uri: own, scope: 'openid email', state, nonce,
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+  });
+  const person = new Person();
+  const question = await person.signIn(address.href, 'olive@example.org', PASSWORD);
+  const html = await question.text();
+  assert.equal(question.status, 200, html.slice(0, 500));
+  assert.match(html, /Registered asks for/);
+  const [, action] = html.match(/action="([^"]*)"/);
+  const [, context] = html.match(/name="context" value="([^"]*)"/);
+  const sent = await person.go(new URL(action, url), { method: 'POST', body: new URLSearchParams({ context, decision: 'allow' }) });
+  const tokens = await oidc.authorizationCodeGrant(registered, new URL(sent.headers.get('location')), {
+    pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true,
+  });
+  const claims = tokens.claims();
+  assert.equal(claims.sub.length, 43);
+  assert.equal((await oidc.fetchUserInfo(registered, tokens.access_token, claims.sub)).email, 'olive@example.org');
+  assert.equal((await oidc.tokenIntrospection(registered, tokens.access_token)).active, true);
+});

@@ -23,6 +23,7 @@ mod public;
 mod pushed;
 mod registration;
 mod renewal;
+mod request_object;
 mod revocation;
 pub mod session;
 mod subject;

@@ -109,6 +109,20 @@ impl Tenant<'_, '_> {
             .collect()
     }
 
+    /// Whether a client could register with a token now.
+    pub fn has_initial_token(&mut self, hash: &str, now: Timestamp) -> Result<bool> {
+        let row = self.conn.query_opt(
+            "SELECT id FROM initial_access_tokens \
+             WHERE tenant = $1 AND token_hash = $2 AND uses_left > 0 AND expires_at > $3",
+            &[
+                Value::from(self.key()),
+                Value::from(hash),
+                Value::from(now.millis()),
+            ],
+        )?;
+        Ok(row.is_some())
+    }
+
     /// Uses one of a token's uses. False when there is no such token, or none is left, or it has run out.
     pub fn use_initial_token(&mut self, hash: &str, now: Timestamp) -> Result<bool> {
         let n = self.conn.execute(

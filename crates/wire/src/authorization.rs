@@ -88,6 +88,9 @@ pub struct AuthorizationRequest {
     /// Claims asked for one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// Whether the application signed it.
+    #[serde(default)]
+    pub signed: bool,
     /// What the request was pushed as, if it was.
     #[serde(default)]
     pub pushed: Option<String>,
@@ -174,6 +177,7 @@ impl AuthorizationRequest {
                 .map(str::to_owned)
                 .collect(),
             claims,
+            signed: false,
             pushed: None,
             anonymous_token: own("appid_access_token"),
             fault: faults.into_iter().next(),

@@ -82,6 +82,10 @@ pub struct Discovery {
     revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dpop_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    request_object_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    require_signed_request_object: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
     profiles_endpoint: String,
@@ -162,7 +166,13 @@ impl Discovery {
             } else {
                 Vec::new()
             },
-            request_parameter_supported: false,
+            request_object_signing_alg_values_supported: if demands.request_objects.is_offered() {
+                names(demands.client_algorithms)
+            } else {
+                Vec::new()
+            },
+            require_signed_request_object: demands.request_objects.is_required(),
+            request_parameter_supported: demands.request_objects.is_offered(),
             request_uri_parameter_supported: false,
             profiles_endpoint: host.to_owned(),
             management_endpoint: format!("{host}/management/v4/{tenant}"),

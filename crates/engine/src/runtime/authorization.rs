@@ -168,7 +168,10 @@ impl Engine {
         let anonymous = self.anonymous_of(&state, request.anonymous_token.take().as_deref());
         let subject = self.expected_subject(&state, &mut request);
         let checked = self.checked(state, request, subject)?;
-        if let Some((error, why)) = checked.refusal().or_else(|| checked.not_pushed()) {
+        if let Some((error, why)) = checked
+            .refusal()
+            .or_else(|| checked.not_signed().or_else(|| checked.not_pushed()))
+        {
             return Ok(Step::Answer(checked.refuse(error, why)));
         }
         if checked.request.idp.as_deref() == Some(ANONYMOUS) {

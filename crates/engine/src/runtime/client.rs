@@ -9,6 +9,7 @@ use vestibule_crypto::{
 };
 use vestibule_model::{
     application::{ApplicationType, Origin, metadata::AuthMethod},
+    family::oauth::SigningAlgorithm,
     id::{ClientId, TenantId},
     time::Timestamp,
 };
@@ -65,6 +66,10 @@ impl Engine {
             .and_then(|id| state.applications.get(&id))
             .ok_or_else(invalid_client)?;
         let metadata = &found.application.metadata;
+        let signs = metadata.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
+        if state.demands.signed_client_authentication && !signs {
+            return Err(invalid_client());
+        }
         let proven = match (metadata.token_endpoint_auth_method, &claim.assertion) {
             (Some(AuthMethod::ClientSecretJwt | AuthMethod::PrivateKeyJwt), Some(assertion)) => {
                 return self.asserted_client(state, found, assertion).await;
@@ -102,6 +107,11 @@ impl Engine {
             return Err(invalid_client());
         }
         let header = jose::decode_unverified_header(assertion).map_err(|_| invalid_client())?;
+        let named = |one: &SigningAlgorithm| one.name() == header.alg;
+        let demands = state.demands;
+        if demands.signed_client_authentication && !demands.client_algorithms.iter().any(named) {
+            return Err(invalid_client());
+        }
         let claims = self
             .verified_assertion(found, &header, assertion)
             .await
@@ -184,7 +194,10 @@ impl Engine {
             audience
                 .as_str()
                 .and_then(|text| text.strip_prefix(issuer.as_str()))
-                .is_some_and(|rest| matches!(rest, "" | "/token" | "/par"))
+                .is_some_and(|rest| {
+                    let strict = state.demands.signed_client_authentication;
+                    rest.is_empty() || (!strict && matches!(rest, "/token" | "/par"))
+                })
         };
         // Nobody else may be meant: an assertion that is good elsewhere could have been made for there.
         let meant = match claims.get("aud")? {

@@ -113,7 +113,9 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self.shown_key(state, request.possession).await?;
+        let jkt = self
+            .shown_key(state, (application, request.possession))
+            .await?;
         let hash = TokenHash::of(required(request, "code")?);
         let redirect_uri = required(request, "redirect_uri")?.to_owned();
         let verifier = request.form.get("code_verifier").map(str::to_owned);

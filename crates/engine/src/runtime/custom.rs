@@ -41,7 +41,9 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self.shown_key(state, request.possession).await?;
+        let jkt = self
+            .shown_key(state, (application, request.possession))
+            .await?;
         let assertion = required(request, "assertion")?;
         let config = state.config.get::<CustomIdp>();
         let key = config

@@ -9,7 +9,11 @@ use vestibule_model::family::oauth::SigningAlgorithm;
 use vestibule_wire::target::same_target;
 
 use super::bearer::invalid_token;
-use crate::{Engine, Error, Kind, Result, keys::algorithm_of, tenant::TenantState};
+use crate::{
+    Engine, Error, Kind, Result,
+    keys::algorithm_of,
+    tenant::{ApplicationState, TenantState},
+};
 
 /// Seconds that the time of a proof may be away from ours, either way.
 const WINDOW: i64 = 60;
@@ -56,16 +60,17 @@ impl Engine {
     pub(super) async fn shown_key(
         &self,
         state: &TenantState,
-        possession: Possession<'_>,
+        (application, possession): (&ApplicationState, Possession<'_>),
     ) -> Result<Option<String>> {
         let demand = state.demands.dpop;
+        let wishes = application.application.metadata.dpop_bound_access_tokens;
         match possession.proof {
-            Some(proof) if demand.is_offered() => self
+            Some(proof) if wishes || demand.is_offered() => self
                 .proven(state, proof, (possession, None))
                 .await
                 .map(Some),
-            None if demand.is_required() => Err(invalid_proof(
-                "This service binds tokens to keys: a DPoP proof is required.",
+            None if wishes || demand.is_required() => Err(invalid_proof(
+                "The tokens are bound to keys: a DPoP proof is required.",
             )),
             _ => Ok(None),
         }

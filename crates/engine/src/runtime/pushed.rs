@@ -14,7 +14,11 @@ use vestibule_wire::{
     token::Pushed,
 };
 
-use super::{ClientRequest, authorization::FORM_SECONDS, dpop::invalid_proof};
+use super::{
+    ClientRequest,
+    authorization::{FORM_SECONDS, application},
+    dpop::invalid_proof,
+};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What the URIs of pushed requests begin with (RFC 9126 section 2.2).
@@ -30,6 +34,9 @@ const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_ass
 #[derive(Serialize, Deserialize)]
 struct Kept {
     parameters: Vec<(String, String)>,
+    /// Whether the application signed them.
+    #[serde(default)]
+    signed: bool,
     /// Thumbprint of the key that was shown.
     jkt: Option<String>,
     deadline: Timestamp,
@@ -46,18 +53,26 @@ impl Engine {
         if !state.demands.pushed_requests.is_offered() {
             return Err(Error::not_found("Pushed requests are switched off."));
         }
-        let client = self
-            .authenticate(request, &state)
-            .await?
-            .application
-            .client_id;
+        let application = self.authenticate(request, &state).await?;
+        let client = application.application.client_id;
         let jkt = match request.possession.proof {
-            Some(_) => self.shown_key(&state, request.possession).await?,
+            Some(_) => {
+                self.shown_key(&state, (application, request.possession))
+                    .await?
+            }
             None => None,
         };
         let now = self.now();
+        let own = own_parameters(request.form, client)?;
+        let signed = self
+            .object(&state, request.form)
+            .map(|object| self.signed_parameters(&state, application, object));
         let kept = Kept {
-            parameters: own_parameters(request.form, client)?,
+            signed: signed.is_some(),
+            parameters: match signed {
+                Some(signed) => signed.await?,
+                None => own,
+            },
             jkt,
             deadline: now.plus_seconds(PUSHED_SECONDS),
         };
@@ -65,7 +80,7 @@ impl Engine {
         let checked = self
             .checked(state.clone(), parsed, None)
             .map_err(|error| Error::invalid(error.public))?;
-        if let Some((error, why)) = checked.refusal() {
+        if let Some((error, why)) = checked.refusal().or_else(|| checked.not_signed()) {
             return Err(Error::new(Kind::Invalid, error, why));
         }
         let secret = PlainToken::generate(self.random());
@@ -104,7 +119,15 @@ impl Engine {
             .get("request_uri")
             .and_then(|uri| uri.strip_prefix(PREFIX))
         else {
-            return AuthorizationRequest::read(query).map_err(unanswerable);
+            let Some(object) = self.object(state, query) else {
+                return AuthorizationRequest::read(query).map_err(unanswerable);
+            };
+            let named = application(state, query.get("client_id").unwrap_or_default())?;
+            let parameters = self.signed_parameters(state, named, object).await?;
+            let parameters = Parameters::from_pairs(parameters)?;
+            let mut request = AuthorizationRequest::read(&parameters).map_err(unanswerable)?;
+            request.signed = true;
+            return Ok(request);
         };
         let hash = TokenHash::of(secret);
         let name = hash.as_str().to_owned();
@@ -131,10 +154,20 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The request object of a request, where those are read.
+    fn object<'a>(&self, state: &TenantState, query: &'a Parameters) -> Option<&'a str> {
+        query
+            .get("request")
+            .filter(|_| state.demands.request_objects.is_offered())
+    }
+}
+
 impl Kept {
     fn read(&self) -> Result<AuthorizationRequest> {
         let parameters = Parameters::from_pairs(self.parameters.iter().cloned())?;
         let mut request = AuthorizationRequest::read(&parameters).map_err(unanswerable)?;
+        request.signed = self.signed;
         if let Some(jkt) = &self.jkt {
             if request.dpop_jkt.as_ref().is_some_and(|named| named != jkt) {
                 return Err(invalid_proof("The parameter dpop_jkt names another key."));

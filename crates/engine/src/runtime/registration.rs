@@ -77,6 +77,19 @@ impl Engine {
             (_, Some(token)) => Some(TokenHash::of(token)),
         };
         self.throttle().registration(new.from, self.now())?;
+        if let Some(initial) = initial.clone() {
+            // Before anything is fetched for the client.
+            let now = self.now();
+            let good = self
+                .store()
+                .read::<_, Error>(state.id, move |t| {
+                    Ok(t.has_initial_token(initial.as_str(), now)?)
+                })
+                .await?;
+            if !good {
+                return Err(invalid_token());
+            }
+        }
         let metadata = self.proposed(&state, new.body).await?;
         let application = Application {
             client_id: ClientId::from_random_bytes(self.random_id()),

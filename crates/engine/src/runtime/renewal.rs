@@ -2,7 +2,6 @@
 
 use vestibule_crypto::token::TokenHash;
 use vestibule_model::{
-    application::ApplicationType,
     family::idps::CloudDirectory,
     id::GrantId,
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
@@ -32,8 +31,10 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self.shown_key(state, request.possession).await?;
-        let keeps_secrets = application.application.kind == ApplicationType::RegularWebApp;
+        let jkt = self
+            .shown_key(state, (application, request.possession))
+            .await?;
+        let keeps_secrets = !application.is_public();
         let shown = TokenHash::of(required(request, "refresh_token")?);
         let client = application.application.client_id;
         let fresh = self

@@ -53,9 +53,16 @@ impl Engine {
                     },
                 ))
             }
+            "password" if !state.demands.passwords => Err(Error::new(
+                Kind::Invalid,
+                "unauthorized_client",
+                "This service takes passwords on its own page only.",
+            )),
             "authorization_code" => self.redeem_code(&state, application, request).await,
             "client_credentials" => {
-                let key = self.shown_key(&state, request.possession).await?;
+                let key = self
+                    .shown_key(&state, (application, request.possession))
+                    .await?;
                 self.client_tokens(&state, application, key.as_deref())
             }
             "password" => self.password_tokens(&state, application, request).await,
@@ -109,7 +116,9 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self.shown_key(state, request.possession).await?;
+        let jkt = self
+            .shown_key(state, (application, request.possession))
+            .await?;
         let login = Login {
             name: required(request, "username")?,
             password: required(request, "password")?,

@@ -339,6 +339,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert_eq!(t.count_registered_applications()?, 0);
     assert!(t.find_registration_hash(ids().client)?.is_none());
     assert!(t.list_initial_tokens()?.is_empty());
+    assert!(!t.has_initial_token("initial", NOW)?);
     assert!(t.list_consents(ids().profile)?.is_empty());
     assert!(t.find_consent(ids().profile, ids().client)?.is_none());
     assert!(t.find_pushed_request("pushed")?.is_none());

@@ -12,6 +12,7 @@ mod farewell;
 mod keys;
 mod metadata;
 mod mobile;
+mod objects;
 mod pages;
 mod pairwise;
 mod passwords;

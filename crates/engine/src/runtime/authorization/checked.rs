@@ -109,6 +109,15 @@ impl Checked {
         }
     }
 
+    /// What is wrong with a request that was not signed.
+    pub(in crate::runtime) fn not_signed(&self) -> Option<(&'static str, &'static str)> {
+        let required = self.state.demands.request_objects.is_required();
+        (required && !self.request.signed).then_some((
+            "invalid_request",
+            "This service takes signed authorization requests only.",
+        ))
+    }
+
     /// What is wrong with how the request came.
     pub(super) fn not_pushed(&self) -> Option<(&'static str, &'static str)> {
         let found = self.state.applications.get(&self.client);

@@ -1,7 +1,7 @@
 //! Clients that register themselves.
 
 use serde_json::{Value, json};
-use vestibule_testkit::{TestResponse, TestServer, on_each_engine};
+use vestibule_testkit::{Elsewhere, TestResponse, TestServer, on_each_engine};
 
 use super::setup::{CALLBACK, Client, refused};
 
@@ -122,6 +122,11 @@ on_each_engine! {
         let path = format!("{}/register", client.base);
         refused(register(&client, &body).await, 401, "invalid_token");
         refused(server.post(&path).bearer("wrong").json(&body).send().await, 401, "invalid_token");
+        // Nothing is fetched for who has no token.
+        let elsewhere = Elsewhere::start().await;
+        let sector = json!({"redirect_uris": [OWN], "subject_type": "pairwise", "sector_identifier_uri": elsewhere.url("/all")});
+        refused(server.post(&path).bearer("wrong").json(&sector).send().await, 401, "invalid_token");
+        assert!(elsewhere.requests().is_empty());
         let tokens = "oauth/initial_access_tokens";
         let made = client.instance.post(tokens, json!({"uses": 2, "expiresInSeconds": 60})).await.expect(201).json();
         let token = made["token"].as_str().unwrap();

@@ -1,0 +1,128 @@
+//! Authorization requests that applications sign (RFC 9101, OpenID Connect Core section 6.1). What is signed is the whole request: what
+//! the browser adds is not looked at.
+
+use serde_json::{Map, Value};
+use vestibule_crypto::jose::{self, Header};
+
+use crate::{
+    Engine, Error, Kind, Result,
+    tenant::{ApplicationState, TenantState},
+};
+
+/// Most bytes of a request object.
+const MOST_BYTES: usize = 64 << 10;
+/// Seconds that clocks may differ.
+const SKEW: f64 = 60.0;
+/// Seconds that a request object may look back and be good for under a profile that says so (FAPI 2.0 message signing section 5.3.1).
+const HOUR: f64 = 3600.0;
+/// Claims that say something of the object and not of the request.
+const REGISTERED: [&str; 7] = ["iss", "aud", "exp", "nbf", "iat", "jti", "sub"];
+
+impl Engine {
+    /// The parameters of a request that the application signed.
+    ///
+    /// # Errors
+    /// `invalid_request_object` for one that is not signed with a key of the application, is meant for somebody else, or is not good
+    /// now.
+    pub(super) async fn signed_parameters(
+        &self,
+        state: &TenantState,
+        application: &ApplicationState,
+        object: &str,
+    ) -> Result<Vec<(String, String)>> {
+        let refused = |why: &str| Error::new(Kind::Invalid, "invalid_request_object", why);
+        if object.len() > MOST_BYTES {
+            return Err(refused("The request object is longer than 64 kB."));
+        }
+        let unsigned = "The request object is not signed with a key of the application.";
+        let header = jose::decode_unverified_header(object).map_err(|_| refused(unsigned))?;
+        if !may_sign(state, application, &header) {
+            return Err(refused(unsigned));
+        }
+        let claims = self
+            .verified_by_client(application, &header, object)
+            .await
+            .ok_or_else(|| refused(unsigned))?;
+        let issuer = state.issuer(&self.settings().public_url);
+        let client = application.application.client_id.to_string();
+        if let Some(why) = misfit(&claims, (&issuer, &client), self.now().seconds() as f64) {
+            return Err(refused(why));
+        }
+        if state.demands.short_request_objects && !is_short(&claims, self.now().seconds() as f64) {
+            return Err(refused(
+                "The request object must name its audience and be of the last hour, for an hour at most.",
+            ));
+        }
+        let parameters = claims
+            .into_iter()
+            .filter(|(name, value)| !REGISTERED.contains(&name.as_str()) && !value.is_null())
+            .map(|(name, value)| match value {
+                Value::String(text) => (name, text),
+                other => (name, other.to_string()),
+            });
+        Ok(parameters.collect())
+    }
+}
+
+/// Whether the header says that it may be what it is taken for.
+fn may_sign(state: &TenantState, application: &ApplicationState, header: &Header) -> bool {
+    let named = application.application.metadata.request_object_signing_alg;
+    let typed =
+        header.typ.is_none() || header.is_type("oauth-authz-req+jwt") || header.is_type("jwt");
+    let allowed = state.demands.client_algorithms;
+    typed
+        && allowed.iter().any(|one| one.name() == header.alg)
+        && named.is_none_or(|named| named.name() == header.alg)
+}
+
+/// Why the claims are not of this application, for this issuer, now.
+fn misfit(
+    claims: &Map<String, Value>,
+    (issuer, client): (&str, &str),
+    now: f64,
+) -> Option<&'static str> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("client_id") != Some(client) {
+        return Some("The request object is of another application.");
+    }
+    if claims.contains_key("iss") && text("iss") != Some(client) {
+        return Some("The request object is not made by the application.");
+    }
+    // One whose subject is the client could pass for an assertion about it (RFC 9101 section 10.8).
+    if claims.contains_key("sub") {
+        return Some("The request object must not have a subject.");
+    }
+    if claims.contains_key("request") || claims.contains_key("request_uri") {
+        return Some("The request object must not stand for another.");
+    }
+    let meant = match claims.get("aud") {
+        None => true,
+        Some(Value::Array(all)) => all.iter().any(|one| one == issuer),
+        Some(one) => one == issuer,
+    };
+    if !meant {
+        return Some("The request object is for another audience.");
+    }
+    let time = |name: &str| {
+        claims
+            .get(name)
+            .map(|value| value.as_f64().unwrap_or(f64::NAN))
+    };
+    let past = |at: f64| at > now;
+    let come = |at: f64| at <= now + SKEW;
+    let good = time("exp").is_none_or(past)
+        && time("nbf").is_none_or(come)
+        && time("iat").is_none_or(come);
+    (!good).then_some("The request object is not good now.")
+}
+
+/// Whether it names its audience, was made within the hour and ends within one.
+fn is_short(claims: &Map<String, Value>, now: f64) -> bool {
+    let time = |name: &str| claims.get(name).and_then(Value::as_f64);
+    match (time("nbf"), time("exp")) {
+        (Some(begins), Some(ends)) => {
+            claims.contains_key("aud") && begins >= now - HOUR && ends <= begins + HOUR
+        }
+        _ => false,
+    }
+}
