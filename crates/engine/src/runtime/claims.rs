@@ -75,7 +75,7 @@ impl Engine {
         let mut claims = self.registered_claims(issue, &client, CLIENT);
         claims.insert("scope".into(), scope.into());
         confirm(&mut claims, issue);
-        self.sign(issue.state, &claims)
+        self.sign_access(issue, claims)
     }
 
     /// Access and identity token of a person, and the scope of the former.
@@ -114,6 +114,15 @@ impl Engine {
                 person,
                 &mut access,
             );
+        }
+        if issue.state.oauth.jwt_access_tokens {
+            // After mapped claims: none of them may say this.
+            if let Some(at) = basis.auth_at {
+                access.insert("auth_time".into(), at.seconds().into());
+            }
+            if basis.provider == CLOUD_DIRECTORY {
+                access.insert("acr".into(), PASSWORD.into());
+            }
         }
         let mut identity = self.registered_claims(issue, &subject, &person.provider);
         if let Some(sealed) = sealed {
@@ -157,25 +166,23 @@ impl Engine {
             );
         }
         Ok(PersonTokens {
-            access: self.sign(issue.state, &access)?,
-            identity: self.sign(issue.state, &identity)?,
             scope: access
                 .get("scope")
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_owned(),
+            access: self.sign_access(issue, access)?,
+            identity: sign_as(issue.state, "JWT", &identity)?,
         })
     }
 
-    pub(super) fn sign(&self, state: &TenantState, claims: &Map<String, Value>) -> Result<String> {
-        let key = &state.signing_key;
-        let header = Header {
-            alg: key.algorithm().name(),
-            typ: "JWT",
-            kid: key.kid(),
-            ver: 4,
-        };
-        key.sign(&header, claims).map_err(Error::internal)
+    /// Signs an access token, in the shape of RFC 9068 where the instance wants that.
+    fn sign_access(&self, issue: &Issue<'_>, mut claims: Map<String, Value>) -> Result<String> {
+        if !issue.state.oauth.jwt_access_tokens {
+            return sign_as(issue.state, "JWT", &claims);
+        }
+        claims.insert("client_id".into(), issue.client.to_string().into());
+        sign_as(issue.state, "at+jwt", &claims)
     }
 
     /// The claims that both tokens have. No claim mapping can change them.
@@ -211,6 +218,17 @@ impl Engine {
             vestibule_crypto::random::token(self.random(), 9)
         )
     }
+}
+
+fn sign_as(state: &TenantState, typ: &'static str, claims: &Map<String, Value>) -> Result<String> {
+    let key = &state.signing_key;
+    let header = Header {
+        alg: key.algorithm().name(),
+        typ,
+        kid: key.kid(),
+        ver: 4,
+    };
+    key.sign(&header, claims).map_err(Error::internal)
 }
 
 /// Says which key the token is bound to (RFC 9449 section 6.1).

@@ -3,9 +3,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::{Family, input::null_as_default};
+use super::Family;
 use crate::Invalid;
 
 /// Switches of the OAuth server. What is left out on a write goes back to its default.
@@ -24,18 +23,8 @@ pub struct OauthConfig {
     pub jarm: bool,
     /// Tokens that are bound to a key of the application (RFC 9449).
     pub dpop: Demand,
-    /// What `resource` may name (RFC 8707): access tokens are for these then. Empty, the parameter is not looked at.
-    #[serde(deserialize_with = "null_as_default")]
-    pub resources: Vec<String>,
     /// Whether access tokens say in their header that they are (RFC 9068).
     pub jwt_access_tokens: bool,
-    /// Whether devices without a browser may sign people in (RFC 8628).
-    pub device_authorization: bool,
-    /// Whether applications may exchange tokens (RFC 8693).
-    pub token_exchange: bool,
-    /// Types of `authorization_details` (RFC 9396). Empty, the parameter is not looked at.
-    #[serde(deserialize_with = "null_as_default")]
-    pub authorization_details_types: Vec<String>,
 }
 
 /// How far something goes.
@@ -130,9 +119,6 @@ pub struct Demands {
 }
 
 impl OauthConfig {
-    /// Most resources, and most types of details.
-    pub const MOST: usize = 100;
-
     /// What the instance insists on. This is the one place that knows what a profile means.
     pub fn demands(&self) -> Demands {
         let own = Demands {
@@ -174,11 +160,7 @@ impl Default for OauthConfig {
             request_objects: Demand::Off,
             jarm: true,
             dpop: Demand::Allowed,
-            resources: Vec::new(),
             jwt_access_tokens: false,
-            device_authorization: false,
-            token_exchange: false,
-            authorization_details_types: Vec::new(),
         }
     }
 }
@@ -193,32 +175,6 @@ impl Family for OauthConfig {
                 "signingAlgorithm",
                 "must be PS256, ES256 or EdDSA in the profile fapi2",
             ));
-        }
-        if self.resources.len() > Self::MOST {
-            return Err(Invalid::new("resources", "holds more than 100 URIs"));
-        }
-        for uri in &self.resources {
-            if uri.len() > 2000 || uri.contains('#') || Url::parse(uri).is_err() {
-                return Err(Invalid::new(
-                    "resources",
-                    format!("{uri:.200} is not an absolute URI without a fragment"),
-                ));
-            }
-        }
-        if self.authorization_details_types.len() > Self::MOST {
-            return Err(Invalid::new(
-                "authorizationDetailsTypes",
-                "holds more than 100 types",
-            ));
-        }
-        for text in &self.authorization_details_types {
-            let length = text.chars().count();
-            if length == 0 || length > 200 || text.chars().any(char::is_control) {
-                return Err(Invalid::new(
-                    "authorizationDetailsTypes",
-                    "a type is 1 to 200 printable characters",
-                ));
-            }
         }
         Ok(())
     }
@@ -237,10 +193,6 @@ mod tests {
     #[test]
     fn what_is_left_out_is_the_default() {
         assert_eq!(read("{}"), Ok(OauthConfig::default()));
-        assert_eq!(
-            read(r#"{"resources":null,"authorizationDetailsTypes":null}"#),
-            Ok(OauthConfig::default())
-        );
         let some = read(r#"{"signingAlgorithm":"EdDSA","dpop":"required","jarm":false}"#).unwrap();
         assert_eq!(some.signing_algorithm, SigningAlgorithm::EdDSA);
         assert!(some.demands().dpop.is_required() && !some.jarm);
@@ -270,18 +222,8 @@ mod tests {
             r#"{"dpop":true}"#,
             r#"{"pushedRequests":"on"}"#,
             r#"{"jarm":"yes"}"#,
-            r#"{"resources":["api"]}"#,
-            r#"{"resources":["https://api.example.com/#part"]}"#,
-            r#"{"authorizationDetailsTypes":[""]}"#,
-            r#"{"authorizationDetailsTypes":[7]}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
-        let many = vec!["https://api.example.com/"; 101];
-        let text = format!(
-            r#"{{"resources":{}}}"#,
-            serde_json::to_string(&many).unwrap()
-        );
-        assert!(read(&text).is_err());
     }
 }

@@ -82,11 +82,7 @@ on_each_engine! {
             "requestObjects": "off",
             "jarm": true,
             "dpop": "allowed",
-            "resources": [],
             "jwtAccessTokens": false,
-            "deviceAuthorization": false,
-            "tokenExchange": false,
-            "authorizationDetailsTypes": [],
         });
         assert_eq!(at.get("config/oauth").await, defaults);
         let mut expected = defaults.clone();
@@ -101,9 +97,7 @@ on_each_engine! {
             json!({"signingAlgorithm": "HS256"}),
             json!({"signingAlgorithm": "none"}),
             json!({"dpop": true}),
-            json!({"resources": ["api"]}),
-            json!({"resources": ["https://api.example.com/#x"]}),
-            json!({"authorizationDetailsTypes": [""]}),
+            json!({"jwtAccessTokens": "yes"}),
             json!([]),
         ] {
             refused(at.put("config/oauth", bad).await, 400, "INVALID_REQUEST");

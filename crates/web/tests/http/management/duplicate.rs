@@ -45,7 +45,7 @@ fn samples() -> BTreeMap<&'static str, Value> {
         ),
         (
             "oauth",
-            json!({"signingAlgorithm": "ES256", "dpop": "required", "resources": ["https://api.example.com/"]}),
+            json!({"signingAlgorithm": "ES256", "dpop": "required", "jwtAccessTokens": true}),
         ),
         (
             "cloud_directory/sso",

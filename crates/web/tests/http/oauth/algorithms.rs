@@ -109,6 +109,32 @@ on_each_engine! {
         verified(&machine["access_token"], &keys, "EdDSA");
     }
 
+    async fn access_tokens_may_say_what_they_are(server) {
+        let client = Client::new(&server).await;
+        let before = client.ada().await;
+        let (header, claims) = decode(&before["access_token"]);
+        assert_eq!(header["typ"], "JWT");
+        assert!(claims.get("client_id").is_none() && claims.get("auth_time").is_none() && claims.get("acr").is_none());
+        client.instance.put("config/oauth", json!({"jwtAccessTokens": true})).await.expect(200);
+        // No mapped claim says it instead.
+        let mapped = json!({"accessTokenClaims": [
+            {"source": "roles", "destinationClaim": "client_id"},
+            {"source": "cloud_directory", "sourceClaim": "userName", "destinationClaim": "acr"},
+        ]});
+        client.instance.put("config/tokens", mapped).await.expect(200);
+        let tokens = client.ada().await;
+        let (header, claims) = decode(&tokens["access_token"]);
+        assert_eq!((&header["typ"], &claims["client_id"], &claims["acr"]), (&json!("at+jwt"), &json!(client.id), &json!("1")));
+        assert_eq!(claims["auth_time"], server.engine.now().seconds());
+        assert_eq!(decode(&tokens["id_token"]).0["typ"], "JWT");
+        let machine = client.token(&[("grant_type", "client_credentials")]).await.expect(200).json();
+        let (header, claims) = decode(&machine["access_token"]);
+        assert_eq!((&header["typ"], &claims["client_id"]), (&json!("at+jwt"), &json!(client.id)));
+        assert!(claims.get("auth_time").is_none() && claims.get("acr").is_none());
+        client.userinfo(&tokens["access_token"]).await.expect(200);
+        assert!(client.active(&machine["access_token"]).await && client.active(&before["access_token"]).await);
+    }
+
     async fn the_metadata_stands_in_three_places(server) {
         let client = Client::new(&server).await;
         let mut found = Vec::new();
