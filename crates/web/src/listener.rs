@@ -128,3 +128,41 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
         this.attend(context, shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn connection(io: DuplexStream, stall: Duration) -> Connection<DuplexStream> {
+        Connection {
+            io,
+            stall,
+            patience: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_cut_off() {
+        let (server, client) = duplex(64);
+        let mut connection = connection(server, Duration::from_millis(50));
+        let error = connection.write_all(&[7; 1000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_little_at_a_time_gets_all() {
+        let (server, mut client) = duplex(64);
+        let mut connection = connection(server, Duration::from_secs(20));
+        let writing = tokio::spawn(async move { connection.write_all(&[7; 1000]).await });
+        let mut taken = [0; 40];
+        let mut left = 1000;
+        while left > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            left -= client.read(&mut taken).await.unwrap();
+        }
+        writing.await.unwrap().unwrap();
+    }
+}

@@ -74,7 +74,10 @@ impl Unpacked {
         let status = decoder.run_on_buffers(&self.packed, &mut self.unpacked)?;
         self.packed.advance(status.bytes_read);
         self.holds = status.bytes_written == self.unpacked.len();
-        self.inside = status.remaining > 0;
+        // Behind the end of a frame it would only be said how the next one begins.
+        if status.bytes_read + status.bytes_written > 0 {
+            self.inside = status.remaining > 0;
+        }
         let unpacked = self.unpacked.get(..status.bytes_written);
         Ok(Bytes::copy_from_slice(unpacked.unwrap_or_default()))
     }

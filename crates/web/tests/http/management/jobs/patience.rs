@@ -39,9 +39,9 @@ fn gzipped(pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// 64 MiB of something, and what stands before it.
+/// 24 MiB of something, and what stands before it.
 fn swollen(before: Vec<u8>, byte: u8) -> impl Iterator<Item = Vec<u8>> {
-    std::iter::once(before).chain((0..64).map(move |_| vec![byte; 1 << 20]))
+    std::iter::once(before).chain((0..24).map(move |_| vec![byte; 1 << 20]))
 }
 
 fn stream(at: &Instance<'_>, query: &str) -> TestRequest {
@@ -113,6 +113,12 @@ on_each_engine! {
         let job = stream(&at, "").header("Content-Encoding", "zstd").body(greedy.as_slice()).send().await.expect(200).json();
         assert_eq!(job["state"], "paused", "{job}");
         assert!(job["warnings"].to_string().contains("too much memory"), "{job}");
+        // One that fills the last piece to its end is whole.
+        let mut exact = ndjson((0..3).map(record)).into_bytes();
+        exact.resize(64 << 10, b' ');
+        let packed = zstd::encode_all(exact.as_slice(), 1).unwrap();
+        let job = stream(&at, "dry_run=true").header("Content-Encoding", "zstd").body(packed).send().await.expect(200).json();
+        assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(3)), "{job}");
         // One that is cut off is no shorter file.
         let packed = zstd::encode_all(ndjson((0..3).map(record)).as_bytes(), 1).unwrap();
         let job = stream(&at, "").header("Content-Encoding", "zstd").body(&packed[..packed.len() - 4]).send().await.expect(200).json();
@@ -265,7 +271,7 @@ on_each_engine! {
         }
         for body in held.into_iter().take(8) {
             let error = to_bytes(body, usize::MAX).await.expect_err("no shorter file");
-            assert!(format!("{error:?}").contains("Nobody took"), "{error:?}");
+            assert!(format!("{error:?}").contains("Go on behind the last user"), "{error:?}");
         }
     }
 }
