@@ -5,6 +5,7 @@ use vestibule_testkit::on_each_engine;
 
 use crate::instance::{Instance, refused};
 
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuZ.2BwMNdF1axR8iGGzqP8yI.hhN0FWa";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Imports a user known at Google; answers the profile's id.
@@ -50,11 +51,15 @@ on_each_engine! {
 
     async fn a_directory_user_is_found_by_the_address_of_the_profile(server) {
         let at = Instance::new(&server, "one").await;
-        let people: String = ["Ann@x.org", "ben@x.org"]
-            .iter()
-            .map(|email| format!("{}\n", json!({"scimUser": {"emails": [{"value": email}], "displayName": "N"}, "profile": {"attributes": {}}})))
-            .collect();
-        at.request("post", "cloud_directory/import/stream").header("X-Vestibule-Encryption-Secret", "a long enough secret").body(people).send().await.expect(200);
+        let import = |name: &'static str, email: &'static str, policy: &'static str| {
+            let record = json!({"scimUser": {"emails": [{"value": email}], "userName": name, "displayName": "N"},
+                "passwordHash": HASH, "passwordHashAlg": "bcrypt"});
+            let path = format!("cloud_directory/import/stream?on_conflict={policy}");
+            at.request("post", &path).header("X-Vestibule-Encryption-Secret", "a long enough secret").body(record.to_string()).send()
+        };
+        for (name, email) in [("ann", "Ann@x.org"), ("ben", "ben@x.org")] {
+            assert_eq!(import(name, email, "fail").await.expect(200).json()["counts"]["added"], 1);
+        }
         let found = |email: &'static str| {
             let at = &at;
             async move { at.get(&format!("users?email={email}")).await["users"].clone() }
@@ -62,13 +67,13 @@ on_each_engine! {
         let (ann, ben) = (found("ann@X.org").await, found("ben@x.org").await);
         assert_eq!((&ann[0]["email"], ann.as_array().unwrap().len()), (&json!("Ann@x.org"), 1));
         assert_eq!(found("").await, json!([]));
-        let ids = at.get("cloud_directory/Users").await;
-        let id = |at: usize| ids["Resources"][at]["id"].as_str().unwrap().to_owned();
         // The profile keeps its address when the user gets another, until the next sign-in; and when the user goes without it.
-        at.put(&format!("cloud_directory/Users/{}", id(0)), json!({"emails": [{"value": "new@x.org", "primary": true}]})).await.expect(200);
+        assert_eq!(import("ann", "new@x.org", "update").await.expect(200).json()["counts"]["updated"], 1);
         assert_eq!(found("ann@x.org").await, ann);
         assert_eq!(found("new@x.org").await, json!([]));
-        at.delete(&format!("cloud_directory/Users/{}", id(1))).await.expect(204);
+        let ids = at.get("cloud_directory/Users?query=ben@x.org").await;
+        let id = ids["Resources"][0]["id"].as_str().unwrap();
+        at.delete(&format!("cloud_directory/Users/{id}")).await.expect(204);
         assert_eq!(found("ben@x.org").await[0]["id"], ben[0]["id"]);
     }
 

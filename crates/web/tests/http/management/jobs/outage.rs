@@ -9,6 +9,8 @@ use super::{JOB, SECRET, export, import, ndjson, record, with_roles};
 use crate::instance::{Instance, refused};
 
 const USERS: usize = 230;
+/// Bytes of a page of SQLite.
+const PAGE: u64 = 2048;
 const BOUNDARY: &str = "----form";
 
 /// A node that reaches its PostgreSQL by way of a proxy, and one that reaches it always, with the same clock.
@@ -243,9 +245,9 @@ async fn a_full_disk_is_told_and_waited_out() {
     // Written back as a whole when it is closed, so that its size is known.
     let path = server.database_url.trim_start_matches("sqlite:").to_owned();
     server = server.restart(Conditions::small()).await;
-    let pages = std::fs::metadata(path).unwrap().len() / 4096;
+    let pages = std::fs::metadata(path).unwrap().len() / PAGE;
     let mut full = Conditions::small();
-    full.most_pages = Some(u32::try_from(pages).unwrap() + 60);
+    full.most_pages = Some(u32::try_from(pages).unwrap() + 120);
     server = server.restart(full).await;
     let text = ndjson((0..USERS).map(record));
     let stored = {
