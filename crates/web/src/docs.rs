@@ -18,43 +18,42 @@ const POLICY: &str =
 
 /// A page of `docs/`.
 struct Text {
-    section: &'static str,
-    name: &'static str,
+    path: &'static str,
     markdown: &'static str,
 }
 
 macro_rules! texts {
-    ($($section:literal $name:literal),+ $(,)?) => {
+    ($($path:literal),+ $(,)?) => {
         &[$(Text {
-            section: $section,
-            name: $name,
-            markdown: include_str!(concat!("../../../docs/", $section, "/", $name)),
+            path: $path,
+            markdown: include_str!(concat!("../../../docs/", $path)),
         }),+]
     };
 }
 
 /// They name each other by their files, so that is what they are called here.
 const TEXTS: &[Text] = texts!(
-    "guides" "web-app.md",
-    "guides" "api.md",
-    "guides" "single-page-app.md",
-    "guides" "service-to-service.md",
-    "guides" "mobile-app.md",
-    "api" "management.md",
-    "api" "moving-users.md",
-    "api" "jobs.md",
-    "api" "predicates.md",
-    "api" "runtime.md",
-    "api" "clients.md",
-    "api" "platform.md",
-    "formats" "bundle.md",
-    "formats" "hash-envelope.md",
+    "guides/web-app.md",
+    "guides/api.md",
+    "guides/single-page-app.md",
+    "guides/service-to-service.md",
+    "guides/mobile-app.md",
+    "api/management.md",
+    "api/moving-users.md",
+    "api/jobs.md",
+    "api/predicates.md",
+    "api/runtime.md",
+    "api/clients.md",
+    "api/platform.md",
+    "formats/bundle.md",
+    "formats/hash-envelope.md",
+    "conformance.md",
 );
 
 impl Text {
     /// Its first heading.
     fn title(&self) -> &'static str {
-        let heading = self.markdown.lines().next().unwrap_or(self.name);
+        let heading = self.markdown.lines().next().unwrap_or(self.path);
         heading.trim_start_matches(['#', ' '])
     }
 
@@ -75,10 +74,16 @@ pub(crate) async fn page() -> impl IntoResponse {
 
 /// One of the texts.
 pub(crate) async fn text(Path((section, name)): Path<(String, String)>) -> Response {
-    let found = TEXTS
-        .iter()
-        .find(|text| text.section == section && text.name == name);
-    let Some(text) = found else {
+    show(&format!("{section}/{name}"))
+}
+
+/// One of the texts that belong to no section.
+pub(crate) async fn page_text(Path(name): Path<String>) -> Response {
+    show(&name)
+}
+
+fn show(path: &str) -> Response {
+    let Some(text) = TEXTS.iter().find(|text| text.path == path) else {
         return (StatusCode::NOT_FOUND, "There is no such page.").into_response();
     };
     let page = filled(
@@ -105,7 +110,7 @@ fn render() -> String {
         .iter()
         .map(|text| {
             context! {
-                path => format!("/docs/{}/{}", text.section, text.name),
+                path => format!("/docs/{}", text.path),
                 title => text.title(),
             }
         })

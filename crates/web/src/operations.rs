@@ -25,6 +25,9 @@ pub fn routes() -> Vec<Route> {
         Route::new("get", "/docs", "docs", || get(docs::page))
             .summary("The API for people to read.")
             .answers_text(200, "text/html"),
+        Route::new("get", "/docs/{page}", "docs_page", || get(docs::page_text))
+            .summary("A page of the documentation, such as conformance.md.")
+            .answers_text(200, "text/html"),
         Route::new("get", "/docs/{section}/{page}", "docs_text", || {
             get(docs::text)
         })

@@ -1,5 +1,7 @@
 //! `/docs/`: the calls, and what they mean.
 
+use std::{fs, path::Path};
+
 use vestibule_testkit::on_each_engine;
 
 /// The targets of the links of a page.
@@ -9,12 +11,56 @@ fn links(html: &str) -> Vec<String> {
         .collect()
 }
 
+/// Names of tests between backticks, as `oauth::codes::verifiers_must_match`.
+fn named(page: &str) -> Vec<&str> {
+    page.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|text| text.starts_with("oauth::") || text.starts_with("management::"))
+        .collect()
+}
+
+/// Those of these tests that are not there: modules are files, their functions tests.
+fn unknown<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http");
+    let exists = |name: &str| {
+        let (module, function) = name.rsplit_once("::").unwrap();
+        let file = tests.join(format!("{}.rs", module.replace("::", "/")));
+        fs::read_to_string(file)
+            .is_ok_and(|source| source.contains(&format!("    async fn {function}(server) {{")))
+    };
+    names.iter().copied().filter(|name| !exists(name)).collect()
+}
+
+#[test]
+fn tests_that_the_conformance_page_names_exist() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+    let page = fs::read_to_string(docs).unwrap();
+    let names = named(&page);
+    assert!(names.len() > 100, "{}", names.len());
+    assert_eq!(unknown(&names), Vec::<&str>::new());
+}
+
+#[test]
+fn tests_that_do_not_exist_are_noticed() {
+    let page = "`oauth::codes::verifiers_must_match`, `oauth::codes::verifiers`, `oauth::odd::verifiers_must_match`, `Path::new`, oauth::out::side";
+    let found = unknown(&named(page));
+    assert_eq!(
+        found,
+        [
+            "oauth::codes::verifiers",
+            "oauth::odd::verifiers_must_match"
+        ]
+    );
+}
+
 on_each_engine! {
     async fn the_calls_and_what_they_mean_can_be_read(server) {
         let index = server.get("/docs/").send().await.expect(200);
         assert!(index.header("content-type").starts_with("text/html"));
         let pages: Vec<String> = links(&index.text()).into_iter().filter(|link| link.starts_with("/docs/")).collect();
         assert!(pages.contains(&String::from("/docs/api/predicates.md")), "{pages:?}");
+        assert!(pages.contains(&String::from("/docs/conformance.md")), "{pages:?}");
         assert!(index.text().contains("Counts and content digest of everybody"));
         for path in &pages {
             let page = server.get(path).send().await.expect(200);
@@ -41,7 +87,7 @@ on_each_engine! {
     }
 
     async fn other_files_are_no_pages(server) {
-        for path in ["/docs/api/odd.md", "/docs/adr/004-jobs.md", "/docs/formats/predicates.md", "/docs/api/..%2F..%2FCargo.toml"] {
+        for path in ["/docs/api/odd.md", "/docs/operations.md", "/docs/..%2FREADME.md", "/docs/adr/004-jobs.md", "/docs/formats/predicates.md", "/docs/api/..%2F..%2FCargo.toml"] {
             server.get(path).send().await.expect(404);
         }
     }
