@@ -254,6 +254,11 @@ impl Work {
             // It has begun, and nobody has to do anything for it.
             _ if !known.is_empty() => true,
             Kind::ImportAll => {
+                // Whose answer was lost looks first whether the service has the file.
+                if let Some(job) = self.stored(administrator).await {
+                    *self.job.borrow_mut() = job;
+                    return true;
+                }
                 let form = format!("multipart/form-data; boundary={BOUNDARY}");
                 let path = self.path("cloud_directory/import/all");
                 let answer = administrator
@@ -270,6 +275,26 @@ impl Work {
                 let answer = administrator.call("POST", &path, Some(&body)).await;
                 self.has_begun(answer)
             }
+        }
+    }
+
+    /// The job of the instance that has its file, once none waits any more; none when the service has no file or went away.
+    async fn stored(&self, administrator: &Administrator) -> Option<String> {
+        let path = self.path("jobs");
+        loop {
+            let (status, list) = administrator.call("GET", &path, None).await?;
+            assert_eq!(status, 200, "{list}");
+            let jobs = list["jobs"].as_array().expect("jobs");
+            if let Some(job) = jobs
+                .iter()
+                .find(|job| ["running", "succeeded"].contains(&job["state"].as_str().unwrap()))
+            {
+                return Some(text(job, "id"));
+            }
+            if jobs.iter().all(|job| job["state"] != "queued") {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
