@@ -278,21 +278,18 @@ impl Work {
         }
     }
 
-    /// The job of the instance that has its file, once none waits any more; none when the service has no file or went away.
+    /// The job of the instance that had its file, once none goes on any more; none when the service has no file or went away.
     async fn stored(&self, administrator: &Administrator) -> Option<String> {
         let path = self.path("jobs");
         loop {
             let (status, list) = administrator.call("GET", &path, None).await?;
             assert_eq!(status, 200, "{list}");
             let jobs = list["jobs"].as_array().expect("jobs");
-            if let Some(job) = jobs
-                .iter()
-                .find(|job| ["running", "succeeded"].contains(&job["state"].as_str().unwrap()))
-            {
-                return Some(text(job, "id"));
-            }
-            if jobs.iter().all(|job| job["state"] != "queued") {
-                return None;
+            // An upload that died looks like a job that runs, until it is removed.
+            let goes_on = |job: &Value| matches!(job["state"].as_str(), Some("queued" | "running"));
+            if !jobs.iter().any(goes_on) {
+                let whole = jobs.iter().find(|job| job["state"] == "succeeded");
+                return whole.map(|job| text(job, "id"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
