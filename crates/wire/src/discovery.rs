@@ -72,14 +72,14 @@ pub struct Discovery {
     acr_values_supported: [&'static str; 1],
     prompt_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
-    grant_types_supported: [&'static str; 5],
+    grant_types_supported: Vec<&'static str>,
     code_challenge_methods_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: [&'static str; 5],
-    token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
-    introspection_endpoint_auth_methods_supported: [&'static str; 4],
-    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
-    revocation_endpoint_auth_methods_supported: [&'static str; 5],
-    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dpop_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -107,6 +107,21 @@ impl Discovery {
             modes.extend(["jwt", "query.jwt", "form_post.jwt"]);
             signed_answers.push(oauth.signing_algorithm.name());
         }
+        let (methods, algorithms) = if demands.signed_client_authentication {
+            (vec!["private_key_jwt"], names(demands.client_algorithms))
+        } else {
+            (AUTH_METHODS.to_vec(), AUTH_ALGORITHMS.to_vec())
+        };
+        let proving = methods.iter().copied().filter(|method| *method != "none");
+        let introspecting = proving.collect();
+        let mut grants = vec![
+            "authorization_code",
+            "password",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        ];
+        grants.retain(|grant| demands.passwords || *grant != "password");
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
         let about_people = CLAIM_SCOPES
@@ -142,25 +157,14 @@ impl Discovery {
             acr_values_supported: [PASSWORD],
             prompt_values_supported: ["none", "login", "select_account", "consent"],
             authorization_response_iss_parameter_supported: true,
-            grant_types_supported: [
-                "authorization_code",
-                "password",
-                "refresh_token",
-                "client_credentials",
-                "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            ],
+            grant_types_supported: grants,
             code_challenge_methods_supported: ["S256"],
-            token_endpoint_auth_methods_supported: AUTH_METHODS,
-            token_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
-            introspection_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "client_secret_jwt",
-                "private_key_jwt",
-            ],
-            introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
-            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
-            revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS,
+            token_endpoint_auth_methods_supported: methods.clone(),
+            token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+            introspection_endpoint_auth_methods_supported: introspecting,
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+            revocation_endpoint_auth_methods_supported: methods,
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms,
             dpop_signing_alg_values_supported: if demands.dpop.is_offered() {
                 names(&SigningAlgorithm::STRICT)
             } else {

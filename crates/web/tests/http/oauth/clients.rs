@@ -21,10 +21,29 @@ on_each_engine! {
             ("token_endpoint", "token"),
             ("jwks_uri", "publickeys"),
             ("userinfo_endpoint", "userinfo"),
+            ("end_session_endpoint", "logout"),
         ] {
             assert_eq!(found[member], format!("{issuer}/{path}"));
         }
         assert_eq!(found["grant_types_supported"], json!(["authorization_code", "password", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"]));
+        for (member, all) in [
+            ("response_types_supported", json!(["code"])),
+            ("subject_types_supported", json!(["public", "pairwise"])),
+            ("id_token_signing_alg_values_supported", json!(["RS256"])),
+            ("scopes_supported", json!(["openid", "profile", "email", "address", "phone"])),
+        ] {
+            assert_eq!(found[member], all, "{member}");
+        }
+        for member in [
+            "backchannel_logout_supported",
+            "backchannel_logout_session_supported",
+            "frontchannel_logout_supported",
+            "frontchannel_logout_session_supported",
+            "authorization_response_iss_parameter_supported",
+            "claims_parameter_supported",
+        ] {
+            assert_eq!(found[member], true, "{member}");
+        }
         let keys = server.get(&format!("{}/publickeys", client.base)).send().await.expect(200).json();
         let key = &keys["keys"][0];
         assert_eq!((&key["kty"], &key["use"]), (&json!("RSA"), &json!("sig")));

@@ -134,6 +134,28 @@ on_each_engine! {
         refused(client.post("par").form(&[("request", &wrong)]).send().await, 400, "invalid_request_object");
     }
 
+    async fn discovery_says_what_the_profile_leaves(server) {
+        let client = Client::new(&server).await;
+        let path = format!("{}/.well-known/openid-configuration", client.base);
+        let before = server.get(&path).send().await.expect(200).json();
+        for member in ["token", "introspection", "revocation"] {
+            let methods = before[format!("{member}_endpoint_auth_methods_supported")].as_array().unwrap();
+            assert!(methods.contains(&json!("client_secret_basic")), "{member}");
+            assert_eq!(methods.contains(&json!("none")), member != "introspection", "{member}");
+        }
+        client.instance.put("config/oauth", json!({"profile": "fapi2", "signingAlgorithm": "ES256"})).await.expect(200);
+        let found = server.get(&path).send().await.expect(200).json();
+        for member in ["token", "introspection", "revocation"] {
+            assert_eq!(found[format!("{member}_endpoint_auth_methods_supported")], json!(["private_key_jwt"]), "{member}");
+            let algorithms = &found[format!("{member}_endpoint_auth_signing_alg_values_supported")];
+            assert_eq!(algorithms, &json!(["PS256", "ES256", "EdDSA"]), "{member}");
+        }
+        let grants = found["grant_types_supported"].as_array().unwrap();
+        assert!(!grants.contains(&json!("password")) && grants.contains(&json!("authorization_code")), "{found}");
+        assert_eq!(found["require_pushed_authorization_requests"], true);
+        assert_eq!(found["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    }
+
     async fn the_profile_puts_it_all_together(server) {
         let client = Client::new(&server).await;
         let key = SigningKey::generate(Algorithm::PS256, "own").unwrap();
