@@ -147,10 +147,10 @@ test("the list follows a running job, and its page draws how fast it goes", asyn
   await other.getByLabel("File").setInputFiles(given);
   await sendSlowly(other, 300_000);
   await other.getByRole("button", { name: "Start the import" }).click();
-  await other.getByText(/[1-9],000 of 16,000/).waitFor({ timeout: 60_000 });
+  await other.getByText(/[1-9],\d00 of 16,000/).waitFor({ timeout: 60_000 });
   await other.getByRole("link", { name: "Jobs", exact: true }).click();
   await row(other, "Running")
-    .getByText(/^[1-9],000 added$/)
+    .getByText(/^[1-9],\d00 added$/)
     .waitFor();
   await other.screenshot({ path: shot("jobs-running-1280-light") });
   await row(other, "Running").getByRole("link").click();

@@ -198,7 +198,7 @@ test("a large import is followed, paused and gone on with, also from the page of
   await sendSlowly(page, 250_000);
   await page.getByRole("button", { name: "Start the import" }).click();
   await page.getByRole("progressbar").waitFor();
-  await page.getByText(/[1-9],000 of 12,000/).waitFor({ timeout: 60_000 });
+  await page.getByText(/[1-9],\d00 of 12,000/).waitFor({ timeout: 60_000 });
   await page.screenshot({ path: shot("import-running-1280-light") });
   await page.getByRole("link", { name: "See the job" }).click();
   await at(page, "Import of federated users");
@@ -248,7 +248,7 @@ test("an import is cancelled while it runs, and says what stays", async () => {
   await page.getByLabel("File").setInputFiles(given);
   await sendSlowly(page, 250_000);
   await page.getByRole("button", { name: "Start the import" }).click();
-  await page.getByText(/[1-9],000 of 12,000/).waitFor({ timeout: 60_000 });
+  await page.getByText(/[1-9],\d00 of 12,000/).waitFor({ timeout: 60_000 });
   await page.getByRole("button", { name: "Cancel" }).click();
   await page.screenshot({ path: shot("import-cancel-1280-light") });
   await page.getByRole("button", { name: "Stop it" }).click();

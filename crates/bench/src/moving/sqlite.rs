@@ -18,6 +18,9 @@ const TABLES: [&str; 4] = ["directory_users", "profiles", "identities", "user_ro
 /// Export through HTTP, in users a second.
 const EXPORT: f64 = 150_000.0;
 
+/// Users whose rows the bound holds in memory.
+const MOST_IN_MEMORY: u64 = 1_000_000;
+
 /// Between one sign-in and the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -114,8 +117,10 @@ impl SigningIn {
     }
 }
 
-/// The rows that the import made, into an empty database of the same schema, 1,000 users to a transaction; users a second.
+/// The rows that the import made, the first million of them, into an empty database of the same schema, 1,000 users to a transaction; users
+/// a second.
 fn raw_load((from, tenant): (&Path, &str), to: &Path, users: u64) -> Result<f64> {
+    let users = users.min(MOST_IN_MEMORY);
     let source = Connection::open(from).context("no database")?;
     let target = Connection::open(to).context("no second database")?;
     target.execute_batch(
@@ -130,11 +135,11 @@ fn raw_load((from, tenant): (&Path, &str), to: &Path, users: u64) -> Result<f64>
         target.execute_batch(&statement?)?;
     }
     // What people refer to.
-    copy_small(&source, &target, tenant, "roles")?;
+    copy_small(&source, &target, (tenant, users), "roles")?;
     // Everything in memory first: the bound is of writing.
     let mut loaded = Vec::new();
     for table in TABLES {
-        loaded.push(read(&source, tenant, table)?);
+        loaded.push(read(&source, (tenant, users), table)?);
     }
     let started = Instant::now();
     let chunk = 1000;
@@ -170,26 +175,34 @@ impl Rows {
     }
 }
 
-fn read(source: &Connection, tenant: &str, table: &str) -> Result<Rows> {
+fn read(source: &Connection, (tenant, users): (&str, u64), table: &str) -> Result<Rows> {
     // In the order in which they were written.
     let select = match table {
         "user_roles" => String::from(
             "SELECT r.* FROM user_roles r JOIN profiles p ON p.tenant = r.tenant AND p.id = r.profile_id \
-             WHERE r.tenant = ?1 ORDER BY p.rowid",
+             WHERE r.tenant = ?1 AND p.rowid <= (SELECT MAX(n) FROM \
+             (SELECT rowid AS n FROM profiles WHERE tenant = ?1 ORDER BY rowid LIMIT ?2)) ORDER BY p.rowid",
         ),
-        "roles" => String::from("SELECT * FROM roles WHERE tenant = ?1"),
-        _ => format!("SELECT * FROM {table} WHERE tenant = ?1 ORDER BY rowid"),
+        "roles" => String::from("SELECT * FROM roles WHERE tenant = ?1 LIMIT ?2"),
+        _ => format!("SELECT * FROM {table} WHERE tenant = ?1 ORDER BY rowid LIMIT ?2"),
     };
     let mut select = source.prepare(&select)?;
     let columns = select.column_count();
     let rows = select
-        .query_map([tenant], |row| (0..columns).map(|i| row.get(i)).collect())?
+        .query_map((tenant, users.cast_signed()), |row| {
+            (0..columns).map(|i| row.get(i)).collect()
+        })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Rows { columns, rows })
 }
 
-fn copy_small(source: &Connection, target: &Connection, tenant: &str, table: &str) -> Result<()> {
-    let rows = read(source, tenant, table)?;
+fn copy_small(
+    source: &Connection,
+    target: &Connection,
+    of: (&str, u64),
+    table: &str,
+) -> Result<()> {
+    let rows = read(source, of, table)?;
     let mut insert = target.prepare(&rows.insert(table))?;
     for row in &rows.rows {
         insert.execute(rusqlite::params_from_iter(row))?;
