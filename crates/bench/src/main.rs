@@ -80,8 +80,8 @@ fn run() -> Result<bool> {
         .build()
         .context("cannot start the runtime")?;
     let server = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--signer"), None) => {
-            runtime.block_on(runtime::serve_signer())?;
+        (Some("--signer"), Some(algorithm)) => {
+            runtime.block_on(runtime::serve_signer(&algorithm))?;
             return Ok(true);
         }
         (Some("--server"), Some(path)) => PathBuf::from(path),

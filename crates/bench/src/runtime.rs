@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use self::{
     flows::{CodeFlow, Refresh},
-    stage::call,
+    stage::{Operator, call},
 };
 pub use self::{signer::serve as serve_signer, stage::Stage};
 use crate::{
@@ -30,9 +30,10 @@ const HALF_LOAD: f64 = 20.0;
 /// Runs the named benchmarks, or all.
 pub async fn all(program: &Path, names: &[String]) -> Result<Vec<Row>> {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name || n == "runtime");
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "memory",
         "client-credentials",
+        "es256",
         "introspection",
         "userinfo",
         "code-flow",
@@ -51,6 +52,9 @@ pub async fn all(program: &Path, names: &[String]) -> Result<Vec<Row>> {
         }
         if wanted("client-credentials") {
             rows.extend(client_credentials(&server, &stage).await?);
+        }
+        if wanted("es256") {
+            rows.push(es256(&server, folder.path()).await?);
         }
         if wanted("introspection") {
             rows.extend(introspection(&server, &stage).await?);
@@ -103,7 +107,7 @@ async fn twice<F: Flow>(
 
 async fn client_credentials(server: &Server, stage: &Stage) -> Result<[Row; 3]> {
     let raw = bound::rs256_signatures(TIME)?;
-    let signer = signer::measure(CONNECTIONS, TIME).await?;
+    let signer = signer::measure("RS256", CONNECTIONS, TIME).await?;
     let requests = Requests::on(CONNECTIONS, vec![stage.token_request.clone()]);
     let (most, p99) = twice(server, requests, "client-credentials-p99").await?;
     let row = |bound, bound_is, goal| Row {
@@ -123,6 +127,24 @@ async fn client_credentials(server: &Server, stage: &Stage) -> Result<[Row; 3]> 
         ),
         p99,
     ])
+}
+
+/// The same of an instance that signs with ES256.
+async fn es256(server: &Server, data: &Path) -> Result<Row> {
+    let mut operator = Operator::of(server, data).await?;
+    let stage = Stage::instance(&mut operator).await?;
+    stage.sign_with(&mut operator, "ES256").await?;
+    let bound = signer::measure("ES256", CONNECTIONS, TIME).await?;
+    let grants = vec![stage.token_request];
+    let reached = load::run(&server.address, grants, CONNECTIONS, TIME).await?;
+    Ok(Row {
+        name: "client-credentials-es256",
+        value: reached.rate,
+        unit: "/s",
+        bound,
+        bound_is: "a route that signs and nothing else",
+        goal: Goal::AtLeast(0.5),
+    })
 }
 
 /// What a route that does nothing answers.

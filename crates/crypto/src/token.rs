@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
@@ -48,6 +48,20 @@ impl fmt::Debug for PlainToken {
     }
 }
 
+/// SHA-256 of texts one after the other, each behind its length: a name of them all for the memory of a process.
+pub fn fingerprint(texts: &[&str]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut name = [0; 32];
+    for (to, from) in name.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    name
+}
+
 /// SHA-256 of a token, as base64url text. Tokens have 256 bits of entropy, so a plain hash suffices.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenHash(String);
@@ -67,5 +81,24 @@ impl TokenHash {
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_texts_have_other_fingerprints() {
+        assert_eq!(fingerprint(&["a", "b"]), fingerprint(&["a", "b"]));
+        for other in [
+            &["ab", ""][..],
+            &["ab"],
+            &["", "ab"],
+            &["b", "a"],
+            &["a", "b", ""],
+        ] {
+            assert_ne!(fingerprint(&["a", "b"]), fingerprint(other), "{other:?}");
+        }
     }
 }

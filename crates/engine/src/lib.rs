@@ -40,7 +40,7 @@ use crate::{
     moving::Places,
     pace::Pace,
     platform::permission::PlatformCache,
-    runtime::Throttle,
+    runtime::{Throttle, Verified},
     tenant::TenantCache,
 };
 
@@ -75,6 +75,7 @@ struct Parts {
     tenants: TenantCache,
     platform: PlatformCache,
     throttle: Throttle,
+    verified: Verified,
     node: String,
     stopping: AtomicBool,
     pace: Pace,
@@ -118,6 +119,7 @@ impl Engine {
                 tenants: TenantCache::new(),
                 platform: PlatformCache::new(),
                 throttle: Throttle::new(),
+                verified: Verified::new(),
                 node,
                 stopping: AtomicBool::new(false),
                 pace: ingredients.pace,
@@ -171,6 +173,10 @@ impl Engine {
 
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.parts.throttle
+    }
+
+    pub(crate) fn verified_tokens(&self) -> &Verified {
+        &self.parts.verified
     }
 
     pub(crate) fn platform_cache(&self) -> &PlatformCache {

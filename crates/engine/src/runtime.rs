@@ -29,11 +29,13 @@ pub mod session;
 mod subject;
 mod throttle;
 mod token;
+mod verified;
 
 pub use client::ClientRequest;
 pub use dpop::{Possession, Presented, Scheme};
 pub use registration::{NewClient, Registered};
 pub(crate) use throttle::Throttle;
+pub(crate) use verified::Verified;
 
 use vestibule_wire::parameters::ParameterError;
 

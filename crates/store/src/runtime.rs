@@ -72,6 +72,8 @@ pub struct RefreshToken {
 pub enum Rotated {
     /// It was good, and is replaced now.
     Now(RefreshToken),
+    /// It was replaced a moment ago, and what replaced it was never used: its answer may not have arrived. What replaced it is void now.
+    Lately(RefreshToken),
     /// It had been replaced before: someone else may hold it.
     Before(RefreshToken),
     /// There is none.
@@ -248,8 +250,27 @@ impl Tenant<'_, '_> {
             .transpose()
     }
 
-    /// Uses a refresh token up. Of two who show it at the same moment, one gets [`Rotated::Now`].
-    pub fn rotate_refresh_token(&mut self, hash: &str, now: Timestamp) -> Result<Rotated> {
+    /// Lets a refresh token that was not used up live longer.
+    pub fn extend_refresh_token(&mut self, hash: &str, expires_at: Timestamp) -> Result<bool> {
+        let n = self.conn.execute(
+            "UPDATE refresh_tokens SET expires_at = $3 WHERE tenant = $1 AND token_hash = $2 AND rotated_at IS NULL",
+            &[
+                Value::from(self.key()),
+                Value::from(hash),
+                Value::from(expires_at.millis()),
+            ],
+        )?;
+        Ok(n == 1)
+    }
+
+    /// Uses a refresh token up. Of two who show it at the same moment, one gets [`Rotated::Now`]. `lately` is how far back a use may be
+    /// that gets [`Rotated::Lately`].
+    pub fn rotate_refresh_token(
+        &mut self,
+        hash: &str,
+        now: Timestamp,
+        lately: Timestamp,
+    ) -> Result<Rotated> {
         let rotated = self.conn.query_opt(
             "UPDATE refresh_tokens SET rotated_at = $3 WHERE tenant = $1 AND token_hash = $2 AND rotated_at IS NULL \
              RETURNING grant_id, client_id, profile_id, expires_at",
@@ -258,10 +279,38 @@ impl Tenant<'_, '_> {
         if let Some(row) = rotated {
             return Ok(Rotated::Now(refresh_token(&row)?));
         }
-        Ok(match self.find_refresh_token(hash)? {
-            Some(token) => Rotated::Before(token),
-            None => Rotated::Unknown,
-        })
+        let Some(token) = self.find_refresh_token(hash)? else {
+            return Ok(Rotated::Unknown);
+        };
+        if self.void_unused_successor(hash, &token, lately)? {
+            Ok(Rotated::Lately(token))
+        } else {
+            Ok(Rotated::Before(token))
+        }
+    }
+
+    /// Voids the only token of the family that is as young as the use of this one or younger, if that use was not before `lately`. A
+    /// void token is marked as used at no time, so that whoever shows it is not taken for somebody whose answer was lost.
+    fn void_unused_successor(
+        &mut self,
+        hash: &str,
+        token: &RefreshToken,
+        lately: Timestamp,
+    ) -> Result<bool> {
+        let n = self.conn.execute(
+            "UPDATE refresh_tokens SET rotated_at = 0 WHERE tenant = $1 AND grant_id = $2 AND rotated_at IS NULL AND 1 = (\
+               SELECT COUNT(*) FROM refresh_tokens own \
+               JOIN refresh_tokens other ON other.tenant = own.tenant AND other.grant_id = own.grant_id \
+               WHERE own.tenant = $1 AND own.token_hash = $3 AND own.rotated_at >= $4 AND other.token_hash <> $3 \
+               AND other.created_at >= own.rotated_at AND (other.rotated_at IS NULL OR other.rotated_at > 0))",
+            &[
+                Value::from(self.key()),
+                Value::from(token.grant.to_string()),
+                Value::from(hash),
+                Value::from(lately.millis().max(1)),
+            ],
+        )?;
+        Ok(n == 1)
     }
 
     /// Refuses signed tokens before they expire.

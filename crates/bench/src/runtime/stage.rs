@@ -126,6 +126,14 @@ impl Stage {
         })
     }
 
+    /// Lets the instance sign with another algorithm.
+    pub(super) async fn sign_with(&self, operator: &mut Operator, algorithm: &str) -> Result<()> {
+        let path = format!("/management/v4/{}/config/oauth", self.guid);
+        let body = json!({"signingAlgorithm": algorithm});
+        operator.send("PUT", &path, body).await?;
+        Ok(())
+    }
+
     /// Lets the instance issue refresh tokens.
     pub(super) async fn refresh_tokens(&self, server: &Server) -> Result<()> {
         let mut operator = Operator {

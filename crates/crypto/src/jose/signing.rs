@@ -24,6 +24,7 @@ pub struct SigningKey {
     pair: Pair,
     random: SystemRandom,
     public: VerifyingKey,
+    thumbprint: String,
 }
 
 enum Pair {
@@ -60,8 +61,10 @@ impl SigningKey {
             kid: Some(kid.clone()),
             ..pair.public()?
         };
+        let public = VerifyingKey::from_jwk(&jwk)?;
         Ok(Self {
-            public: VerifyingKey::from_jwk(&jwk)?,
+            thumbprint: public.thumbprint(),
+            public,
             kid,
             algorithm,
             pair,
@@ -118,6 +121,11 @@ impl SigningKey {
     /// The public half, to publish.
     pub fn public_jwk(&self) -> &Jwk {
         self.public.jwk()
+    }
+
+    /// The thumbprint of the public half (RFC 7638), computed once.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
     }
 
     /// The public half, to verify with.

@@ -10,7 +10,7 @@ use vestibule_model::{
 use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::{Confirmation, Introspection};
 
-use super::{ClientRequest, Presented, subject::SEALED_PROFILE};
+use super::{ClientRequest, Presented, Verified, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
@@ -155,7 +155,15 @@ impl Engine {
         let header = jose::decode_unverified_header(token).ok()?;
         let kid = header.kid.as_deref()?;
         let key = state.keys.iter().find(|key| key.kid() == kid)?;
-        jose::verify_as(token, &header, key.verifying_key(), &[key.algorithm()]).ok()
+        let name = Verified::name(state.id, key.thumbprint(), token);
+        if self.verified_tokens().knows(&name) {
+            return jose::decode_verified_before(token).ok();
+        }
+        let claims = jose::verify_as(token, &header, key.verifying_key(), &[key.algorithm()]).ok();
+        if claims.is_some() {
+            self.verified_tokens().remember(&name);
+        }
+        claims
     }
 
     /// Whether a signed token is this instance's, has not expired, was not revoked, and its application is still registered.

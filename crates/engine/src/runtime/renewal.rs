@@ -1,12 +1,15 @@
-//! Refresh tokens: each works once, and who shows a used one ends the whole family (RFC 9700 section 4.14.2).
+//! Refresh tokens: each works once, and who shows a used one ends the whole family (RFC 9700 section 4.14.2). Two exceptions: an answer
+//! that was lost can be asked for again at once, and where only a key can use them they stay as they are (FAPI 2.0 security profile,
+//! section 5.3.2.1).
 
 use vestibule_crypto::token::TokenHash;
 use vestibule_model::{
     family::idps::CloudDirectory,
     id::GrantId,
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
+    time::Timestamp,
 };
-use vestibule_store::runtime::Rotated;
+use vestibule_store::{runtime::Rotated, scope::Tenant};
 use vestibule_wire::token::TokenAnswer;
 
 use super::{ClientRequest, basis::Basis, invalid_grant, person::Person, token::required};
@@ -14,6 +17,9 @@ use crate::{
     Engine, Error, Result,
     tenant::{ApplicationState, TenantState},
 };
+
+/// Seconds within which a token may be shown again whose successor was never used: the answer was lost.
+const RETRY: i64 = 10;
 
 /// What showing a refresh token led to.
 enum Renewal {
@@ -41,11 +47,12 @@ impl Engine {
             .new_refresh(state, application, CLOUD_DIRECTORY)
             .ok_or_else(refused)?;
         let (stored, now) = (fresh.stored(), self.now());
+        let rotates = state.demands.refresh_rotation;
         let renewal = self
             .store()
             .write::<_, Error>(state.id, move |t| {
-                let token = match t.rotate_refresh_token(shown.as_str(), now)? {
-                    Rotated::Now(token) => token,
+                let token = match use_token(t, shown.as_str(), (now, rotates))? {
+                    Rotated::Now(token) | Rotated::Lately(token) => token,
                     Rotated::Before(token) => return Ok(Renewal::Reused(token.grant)),
                     Rotated::Unknown => return Ok(Renewal::Refused),
                 };
@@ -72,7 +79,11 @@ impl Engine {
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };
-                stored.keep(t, (grant.id, client), &person, now)?;
+                if rotates {
+                    stored.keep(t, (grant.id, client), &person, now)?;
+                } else if !t.extend_refresh_token(shown.as_str(), stored.expires_at)? {
+                    return Ok(Renewal::Reused(grant.id));
+                }
                 t.extend_grant(grant.id, stored.expires_at)?;
                 Ok(Renewal::Renewed(Box::new((person, basis, grant.id))))
             })
@@ -81,7 +92,7 @@ impl Engine {
             Renewal::Renewed(renewed) => {
                 let (person, basis, grant) = *renewed;
                 self.still_welcome(state, &person)?;
-                let extras = (None, Some(fresh));
+                let extras = (None, rotates.then_some(fresh));
                 self.answer(state, (client, grant), (&person, &basis), extras)
             }
             Renewal::Reused(grant) => {
@@ -105,6 +116,21 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Uses a token up if tokens are replaced, else looks it up.
+fn use_token(
+    t: &mut Tenant<'_, '_>,
+    shown: &str,
+    (now, rotates): (Timestamp, bool),
+) -> Result<Rotated> {
+    if rotates {
+        return Ok(t.rotate_refresh_token(shown, now, now.plus_seconds(-RETRY))?);
+    }
+    Ok(match t.find_refresh_token(shown)? {
+        Some(token) => Rotated::Now(token),
+        None => Rotated::Unknown,
+    })
 }
 
 fn refused() -> Error {

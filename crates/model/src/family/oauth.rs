@@ -110,6 +110,8 @@ pub struct Demands {
     pub signed_client_authentication: bool,
     /// Whether applications may send a person's password.
     pub passwords: bool,
+    /// Whether a refresh token is replaced when it is used.
+    pub refresh_rotation: bool,
     /// Seconds that a code is good for.
     pub code_seconds: i64,
     /// Whether what applications sign may say only what was made within the hour and ends within one.
@@ -129,6 +131,7 @@ impl OauthConfig {
             public_clients: true,
             signed_client_authentication: false,
             passwords: true,
+            refresh_rotation: true,
             code_seconds: 300,
             short_request_objects: false,
             client_algorithms: &SigningAlgorithm::ALL,
@@ -143,6 +146,7 @@ impl OauthConfig {
                 public_clients: false,
                 signed_client_authentication: true,
                 passwords: false,
+                refresh_rotation: false,
                 code_seconds: 60,
                 short_request_objects: true,
                 client_algorithms: &SigningAlgorithm::STRICT,
@@ -206,7 +210,7 @@ mod tests {
         let demands = read(fapi).unwrap().demands();
         assert!(demands.dpop.is_required() && demands.pushed_requests.is_required());
         assert!(demands.pkce && demands.signed_client_authentication);
-        assert!(!demands.public_clients && !demands.passwords);
+        assert!(!demands.public_clients && !demands.passwords && !demands.refresh_rotation);
         assert_eq!(demands.code_seconds, 60);
         assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
     }

@@ -383,7 +383,11 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
             .is_empty()
     );
     assert_eq!(t.redeem_auth_code("code", later)?, Redeemed::Unknown);
-    assert_eq!(t.rotate_refresh_token("refresh", later)?, Rotated::Unknown);
+    assert!(!t.extend_refresh_token("refresh", later)?);
+    assert_eq!(
+        t.rotate_refresh_token("refresh", later, NOW)?,
+        Rotated::Unknown
+    );
     t.revoke_profile_tokens(ids().profile, later)?;
     assert!(!t.extend_session("session", later)?);
     assert_eq!(t.retire_signing_keys("RS256", later)?, 0);

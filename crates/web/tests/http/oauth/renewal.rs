@@ -41,6 +41,7 @@ on_each_engine! {
         let client = Client::new(&server).await;
         let first = with_refresh(&client).await;
         let second = renew(&client, &first["refresh_token"]).await.expect(200).json();
+        server.clock.advance_seconds(11);
         refused(renew(&client, &first["refresh_token"]).await, 400, "invalid_grant");
         refused(renew(&client, &second["refresh_token"]).await, 400, "invalid_grant");
         assert!(!client.active(&second["access_token"]).await);
@@ -49,6 +50,30 @@ on_each_engine! {
         server.clock.advance_seconds(1);
         let other = client.ada().await;
         renew(&client, &other["refresh_token"]).await.expect(200);
+    }
+
+    async fn an_answer_that_was_lost_can_be_asked_for_again(server) {
+        let client = Client::new(&server).await;
+        let first = with_refresh(&client).await;
+        server.clock.advance_seconds(60);
+        let lost = renew(&client, &first["refresh_token"]).await.expect(200).json();
+        server.clock.advance_seconds(10);
+        let second = renew(&client, &first["refresh_token"]).await.expect(200).json();
+        server.clock.advance_seconds(1);
+        let third = renew(&client, &second["refresh_token"]).await.expect(200).json();
+        // Somebody had the first answer after all: one of the two is a thief.
+        refused(renew(&client, &lost["refresh_token"]).await, 400, "invalid_grant");
+        refused(renew(&client, &third["refresh_token"]).await, 400, "invalid_grant");
+        assert!(!client.active(&third["access_token"]).await);
+    }
+
+    async fn who_used_the_next_one_had_the_answer(server) {
+        let client = Client::new(&server).await;
+        let first = with_refresh(&client).await;
+        let second = renew(&client, &first["refresh_token"]).await.expect(200).json();
+        let third = renew(&client, &second["refresh_token"]).await.expect(200).json();
+        refused(renew(&client, &first["refresh_token"]).await, 400, "invalid_grant");
+        refused(renew(&client, &third["refresh_token"]).await, 400, "invalid_grant");
     }
 
     async fn only_the_application_it_was_given_to_can_use_it(server) {
