@@ -20,15 +20,7 @@ pub(super) async fn run(program: &Path) -> Result<Vec<Row>> {
         .unwrap_or(INSTANCES);
     let folder = tempfile::tempdir()?;
     let server = Server::start(program, folder.path()).await?;
-    let mut stages = Vec::with_capacity(count);
-    let mut operator = Operator::of(&server, folder.path()).await?;
-    for n in 0..count {
-        // The token of an operator lasts an hour.
-        if n % 2000 == 1999 {
-            operator = Operator::of(&server, folder.path()).await?;
-        }
-        stages.push(Stage::instance(&mut operator).await?);
-    }
+    let stages = instances(&server, folder.path(), count).await?;
     server.stop().await?;
     let server = Server::start(program, folder.path()).await?;
     let mut connection = Connection::open(&server.address).await?;
@@ -65,4 +57,30 @@ pub(super) async fn run(program: &Path) -> Result<Vec<Row>> {
     });
     server.stop().await?;
     Ok(rows)
+}
+
+/// Makes instances, one a core at a time: each needs a new key.
+async fn instances(server: &Server, data: &Path, count: usize) -> Result<Vec<Stage>> {
+    let makers = crate::cores();
+    let mut stages = Vec::with_capacity(count);
+    while stages.len() < count {
+        // The token of an operator lasts an hour.
+        let mut tasks = Vec::new();
+        for _ in 0..makers {
+            let mut operator = Operator::of(server, data).await?;
+            let own = (count - stages.len()).div_ceil(makers).min(500);
+            tasks.push(tokio::spawn(async move {
+                let mut made = Vec::with_capacity(own);
+                for _ in 0..own {
+                    made.push(Stage::instance(&mut operator).await?);
+                }
+                anyhow::Ok(made)
+            }));
+        }
+        for task in tasks {
+            stages.extend(task.await??);
+        }
+        eprintln!("{} instances", stages.len());
+    }
+    Ok(stages)
 }
