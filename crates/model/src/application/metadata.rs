@@ -68,6 +68,11 @@ impl AuthMethod {
             Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt
         )
     }
+
+    /// Whether a certificate is the proof.
+    pub const fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
+    }
 }
 
 /// Metadata of a client. What is not set is not there.

@@ -23,6 +23,8 @@ pub struct OauthConfig {
     pub jarm: bool,
     /// Tokens that are bound to a key of the application (RFC 9449).
     pub dpop: Demand,
+    /// Whether proofs must repeat a nonce of the service (RFC 9449 section 8).
+    pub dpop_nonce: bool,
     /// Certificates of applications: who they are, and what their tokens are bound to (RFC 8705).
     pub mutual_tls: Demand,
     /// Whether access tokens say in their header that they are (RFC 9068).
@@ -174,6 +176,7 @@ impl Default for OauthConfig {
             request_objects: Demand::Off,
             jarm: true,
             dpop: Demand::Allowed,
+            dpop_nonce: false,
             mutual_tls: Demand::Off,
             jwt_access_tokens: false,
         }
@@ -260,6 +263,7 @@ mod tests {
             r#"{"signingAlgorithm":"HS256"}"#,
             r#"{"signingAlgorithm":null}"#,
             r#"{"dpop":true}"#,
+            r#"{"dpopNonce":"on"}"#,
             r#"{"mutualTls":true}"#,
             r#"{"mutualTls":"on"}"#,
             r#"{"pushedRequests":"on"}"#,
