@@ -2,6 +2,7 @@
 //! password hashes, never from us.
 
 pub mod bundle;
+pub mod certificate;
 pub mod compare;
 pub mod content_digest;
 pub mod derived;

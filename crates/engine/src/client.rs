@@ -19,7 +19,8 @@ use crate::{
     Engine, Error, Result,
     access::{Reader, Writer},
     application::no_such_application,
-    runtime::LONGEST_LIFE,
+    keys,
+    runtime::{LONGEST_LIFE, is_certificate},
 };
 
 /// Most tokens with which clients may register themselves.
@@ -57,6 +58,9 @@ impl Engine {
         let state = self.tenant_in_any_state(writer.tenant()).await?;
         supported(&metadata, &state.oauth)?;
         self.check_sector(&metadata).await?;
+        let fresh = self
+            .missing_keys(writer.tenant(), &keys::wanted(&metadata))
+            .await?;
         let metadata = Arc::new(metadata);
         let next = Arc::clone(&metadata);
         self.change_tenant(writer, move |tenant, now| {
@@ -78,7 +82,7 @@ impl Engine {
                 ));
             }
             tenant.update_application_metadata(client, &next, now)?;
-            Ok(())
+            keys::adopt(tenant, &fresh)
         })
         .await?;
         Ok(metadata)
@@ -215,8 +219,12 @@ fn no_such_profile() -> Error {
 
 /// Refuses what metadata may ask for and this service does not do.
 pub(crate) fn supported(metadata: &ClientMetadata, oauth: &OauthConfig) -> Result<(), Invalid> {
-    let signs = oauth.signing_algorithm.name();
+    let signs = oauth.demands().client_algorithms;
     for (field, wanted) in [
+        (
+            "userinfo_signed_response_alg",
+            metadata.userinfo_signed_response_alg,
+        ),
         (
             "id_token_signed_response_alg",
             metadata.id_token_signed_response_alg,
@@ -226,39 +234,44 @@ pub(crate) fn supported(metadata: &ClientMetadata, oauth: &OauthConfig) -> Resul
             metadata.authorization_signed_response_alg,
         ),
     ] {
-        if wanted.is_some_and(|wanted| wanted.name() != signs) {
+        if wanted.is_some_and(|wanted| !signs.iter().any(|one| one.name() == wanted.name())) {
+            let names: Vec<&str> = signs.iter().map(|one| one.name()).collect();
             return Err(Invalid::new(
                 field,
-                format!("the instance signs with {signs}"),
+                format!("the instance signs with {}", names.join(", ")),
             ));
         }
     }
-    if metadata.userinfo_signed_response_alg.is_some() {
-        return Err(Invalid::new(
-            "userinfo_signed_response_alg",
-            "user info is not signed",
-        ));
-    }
-    let by_certificate = matches!(
-        metadata.token_endpoint_auth_method,
-        Some(AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth)
-    );
-    if by_certificate {
-        return Err(Invalid::new(
+    let method = metadata.token_endpoint_auth_method;
+    let unseen = !oauth.mutual_tls.is_offered();
+    for (field, wanted) in [
+        (
             "token_endpoint_auth_method",
-            "this service does not see certificates of clients",
-        ));
-    }
-    if let Some(set) = &metadata.jwks
-        && let Err(error) = JwkSet::parse(&set.to_string())
-    {
-        return Err(Invalid::new("jwks", error.to_string()));
-    }
-    if metadata.tls_client_certificate_bound_access_tokens {
-        return Err(Invalid::new(
+            method.is_some_and(AuthMethod::is_by_certificate),
+        ),
+        (
             "tls_client_certificate_bound_access_tokens",
-            "this service does not see certificates of clients",
-        ));
+            metadata.tls_client_certificate_bound_access_tokens,
+        ),
+    ] {
+        if unseen && wanted {
+            return Err(Invalid::new(
+                field,
+                "certificates of clients are switched off here, or do not reach this service",
+            ));
+        }
+    }
+    if let Some(set) = &metadata.jwks {
+        let set = JwkSet::parse(&set.to_string());
+        let set = set.map_err(|error| Invalid::new("jwks", error.to_string()))?;
+        let mut certificates = set.certificates().iter();
+        let readable = certificates.len() > 0 && certificates.all(|der| is_certificate(der));
+        if method == Some(AuthMethod::SelfSignedTlsClientAuth) && !readable {
+            return Err(Invalid::new(
+                "jwks",
+                "must hold the certificates of its keys (x5c) for self_signed_tls_client_auth",
+            ));
+        }
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ pub struct Error {
     pub public: String,
     /// For the log only.
     pub source: Option<Box<dyn StdError + Send + Sync>>,
+    /// What the caller's next proof of possession must repeat (RFC 9449 section 8).
+    pub nonce: Option<String>,
 }
 
 /// The sorts of errors. What belongs to another tenant is `NotFound`.
@@ -54,6 +56,7 @@ impl Error {
             code,
             public: public.into(),
             source: None,
+            nonce: None,
         }
     }
 
@@ -91,6 +94,7 @@ impl Error {
                 "Something went wrong on our side. The log of the service says what.",
             ),
             source: Some(source.into()),
+            nonce: None,
         }
     }
 
@@ -160,6 +164,7 @@ impl From<vestibule_store::Error> for Error {
             code,
             public: String::from(public),
             source: Some(Box::new(error)),
+            nonce: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::{net::lookup_host, sync::Semaphore};
 use url::{Host, Url};
 
 use self::keys::KeptKeys;
+pub(crate) use self::keys::Wanted;
 use crate::Engine;
 
 /// How long one request may take, answer included.

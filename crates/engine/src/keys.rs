@@ -2,11 +2,12 @@
 
 use vestibule_crypto::jose::Algorithm;
 use vestibule_model::{
+    application::metadata::{ClientMetadata, SignatureAlgorithm},
     family::oauth::{OauthConfig, SigningAlgorithm},
     id::TenantId,
     time::Timestamp,
 };
-use vestibule_store::{scope::Tenant, snapshot::SealedKey};
+use vestibule_store::{key::KeyRow, scope::Tenant, snapshot::SealedKey};
 
 use crate::{
     Engine, Error, Result,
@@ -95,8 +96,8 @@ impl Engine {
     ) -> Result<Vec<KeyInfo>> {
         let state = self.tenant_in_any_state(tenant).await?;
         let mut fresh = Vec::new();
-        for algorithm in &state.algorithms {
-            fresh.push(self.make_signing_key(tenant, *algorithm).await?);
+        for key in &state.signers {
+            fresh.push(self.make_signing_key(tenant, key.algorithm()).await?);
         }
         let now = self.now();
         self.change_keys(tenant, move |t| {
@@ -131,23 +132,27 @@ impl Engine {
     /// `Invalid`; `too_many_keys` (409).
     pub async fn set_oauth(&self, writer: &Writer, next: OauthConfig) -> Result<OauthConfig> {
         let tenant = writer.tenant();
-        let fresh = self.missing_key(tenant, next.signing_algorithm).await?;
-        let keep = move |t: &mut Tenant<'_, '_>| fresh.map_or(Ok(()), |key| adopt(t, &key));
+        let fresh = self.missing_keys(tenant, &[next.signing_algorithm]).await?;
+        let keep = move |t: &mut Tenant<'_, '_>| adopt(t, &fresh);
         self.change_family_and(writer, move |_| next, keep).await
     }
 
-    /// A key of an algorithm that the instance has none of. It is made before the transaction that adopts it.
-    pub(crate) async fn missing_key(
+    /// Keys of those algorithms that the instance has none of. They are made before the transaction that adopts them.
+    pub(crate) async fn missing_keys(
         &self,
         tenant: TenantId,
-        chosen: SigningAlgorithm,
-    ) -> Result<Option<SealedKey>> {
-        let algorithm = algorithm_of(chosen);
+        chosen: &[SigningAlgorithm],
+    ) -> Result<Vec<SealedKey>> {
         let state = self.tenant_in_any_state(tenant).await?;
-        if state.algorithms.contains(&algorithm) {
-            return Ok(None);
+        let mut fresh: Vec<SealedKey> = Vec::new();
+        for algorithm in chosen.iter().copied().map(algorithm_of) {
+            let known = state.signers.iter().any(|key| key.algorithm() == algorithm);
+            let made = fresh.iter().any(|key| key.algorithm == algorithm.name());
+            if !known && !made {
+                fresh.push(self.make_signing_key(tenant, algorithm).await?);
+            }
         }
-        self.make_signing_key(tenant, algorithm).await.map(Some)
+        Ok(fresh)
     }
 
     async fn change_keys<T: Send + 'static>(
@@ -183,21 +188,37 @@ fn listed(t: &mut Tenant<'_, '_>) -> Result<Vec<KeyInfo>> {
         .collect())
 }
 
-/// Adds a key of an algorithm that the instance has none of, unless another node was faster.
-pub(crate) fn adopt(t: &mut Tenant<'_, '_>, fresh: &SealedKey) -> Result<()> {
-    let known = t.list_signing_keys()?;
-    let signs = |algorithm: &str| {
-        known
-            .iter()
-            .any(|key| key.algorithm == algorithm && key.retired_at.is_none())
-    };
-    if signs(&fresh.algorithm) {
+/// Adds keys of algorithms that the instance has none of, unless another node was faster.
+pub(crate) fn adopt(t: &mut Tenant<'_, '_>, fresh: &[SealedKey]) -> Result<()> {
+    if fresh.is_empty() {
         return Ok(());
     }
-    if known.len() >= MOST_KEYS {
-        return Err(too_many_keys());
+    let known = t.list_signing_keys()?;
+    let missing = fresh.iter().filter(|key| {
+        let signs = |one: &KeyRow| one.algorithm == key.algorithm && one.retired_at.is_none();
+        !known.iter().any(signs)
+    });
+    for (added, key) in missing.enumerate() {
+        if known.len() + added >= MOST_KEYS {
+            return Err(too_many_keys());
+        }
+        t.insert_signing_key(key)?;
     }
-    Ok(t.insert_signing_key(fresh)?)
+    Ok(())
+}
+
+/// What an application wants signed with, whatever it is that is signed.
+pub(crate) fn wanted(metadata: &ClientMetadata) -> Vec<SigningAlgorithm> {
+    let wishes = [
+        metadata.id_token_signed_response_alg,
+        metadata.authorization_signed_response_alg,
+        metadata.userinfo_signed_response_alg,
+    ];
+    let named = |wish: SignatureAlgorithm| {
+        let mut all = SigningAlgorithm::ALL.into_iter();
+        all.find(|one| one.name() == wish.name())
+    };
+    wishes.into_iter().flatten().filter_map(named).collect()
 }
 
 /// The algorithm that a configuration means.

@@ -57,6 +57,28 @@ pub struct Settings {
     pub rotate_keys_days: u32,
     /// Hosts that the service may go to for clients although they are private or speak plain `http`.
     pub fetch_from: Vec<String>,
+    /// Whether certificates of clients reach the service.
+    pub mutual_tls: MutualTls,
+}
+
+/// Whether certificates of clients reach the service, which speaks no TLS itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum MutualTls {
+    /// No proxy is trusted to pass them on.
+    #[default]
+    Unseen,
+    /// A trusted proxy passes them on. Scheme and authority at which it asks for them, where that is not the public URL.
+    Seen(Option<String>),
+}
+
+impl MutualTls {
+    /// The address at which clients show certificates, where that is one of its own.
+    pub fn url(&self) -> Option<&String> {
+        match self {
+            Self::Unseen => None,
+            Self::Seen(url) => url.as_ref(),
+        }
+    }
 }
 
 /// What the engine is made of. Cheap to clone.

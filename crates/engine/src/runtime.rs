@@ -8,6 +8,7 @@ mod attributes;
 pub mod authorization;
 mod basis;
 mod bearer;
+mod certificate;
 mod claims;
 mod client;
 mod code;
@@ -31,6 +32,9 @@ mod throttle;
 mod token;
 mod verified;
 
+pub use attributes::UserInfo;
+pub(crate) use certificate::is_certificate;
+pub use certificate::{Chain, ClientCertificate};
 pub use client::ClientRequest;
 pub use dpop::{Possession, Presented, Scheme};
 pub use registration::{NewClient, Registered};

@@ -10,14 +10,14 @@ use std::{
 };
 
 use moka::sync::Cache;
-use vestibule_crypto::{
-    jose::{Algorithm, SigningKey},
-    token::PlainToken,
-};
+use vestibule_crypto::{jose::SigningKey, token::PlainToken};
 use vestibule_model::{
-    application::{Application, ApplicationType, Origin, metadata::AuthMethod},
+    application::{
+        Application, ApplicationType, Origin,
+        metadata::{AuthMethod, SignatureAlgorithm},
+    },
     family::{
-        oauth::{Demands, OauthConfig},
+        oauth::{Demand, Demands, OauthConfig},
         redirects::RedirectUris,
         sso::SsoConfig,
     },
@@ -30,7 +30,9 @@ use vestibule_store::{
     snapshot::{Revocation, RevocationKind, SealedKey},
 };
 
-use crate::{Engine, Error, Result, access::Writer, config::Configuration, keys::algorithm_of};
+use crate::{
+    Engine, Error, MutualTls, Result, access::Writer, config::Configuration, keys::algorithm_of,
+};
 
 /// Most instances one node keeps in memory; the least recently used make room.
 const MOST_TENANTS: u64 = 20_000;
@@ -61,8 +63,8 @@ pub struct TenantState {
     pub signing_key: Arc<SigningKey>,
     /// All keys that verify, the signing one first.
     pub keys: Vec<Arc<SigningKey>>,
-    /// Algorithms that have a key which has not ceased to sign.
-    pub algorithms: Vec<Algorithm>,
+    /// The keys that have not ceased to sign, one of each algorithm.
+    pub signers: Vec<Arc<SigningKey>>,
     /// Refused tokens: (kind, subject) → issued before.
     pub revocations: HashMap<(RevocationKind, String), Timestamp>,
 }
@@ -136,6 +138,19 @@ impl TenantState {
     /// `{host}/oauth/v4/{tenantId}`: issuer and base of the OAuth endpoints.
     pub fn issuer(&self, public_url: &str) -> String {
         format!("{public_url}/oauth/v4/{}", self.id)
+    }
+
+    /// What signs for an application that wants an algorithm: its key, or the instance's where the application wants none, or one that
+    /// the instance has no key of or does not allow any more.
+    pub fn signer(&self, wanted: Option<SignatureAlgorithm>) -> &Arc<SigningKey> {
+        let allowed = self.demands.client_algorithms;
+        wanted
+            .filter(|wanted| allowed.iter().any(|one| one.name() == wanted.name()))
+            .and_then(|wanted| {
+                let signs = |key: &&Arc<SigningKey>| key.algorithm().name() == wanted.name();
+                self.signers.iter().find(signs)
+            })
+            .unwrap_or(&self.signing_key)
     }
 }
 
@@ -238,6 +253,19 @@ impl Engine {
         result
     }
 
+    /// What an instance offers, without certificates where none reach the service. That they are required stays: then nobody gets
+    /// tokens rather than such as everybody could use.
+    fn within_reach(&self, oauth: Arc<OauthConfig>) -> Arc<OauthConfig> {
+        let unseen = self.settings().mutual_tls == MutualTls::Unseen;
+        if !unseen || oauth.mutual_tls != Demand::Allowed {
+            return oauth;
+        }
+        Arc::new(OauthConfig {
+            mutual_tls: Demand::Off,
+            ..oauth.as_ref().clone()
+        })
+    }
+
     async fn load_tenant(&self, id: TenantId) -> Result<TenantState> {
         let snapshot = self
             .store()
@@ -245,7 +273,7 @@ impl Engine {
             .await?
             .ok_or_else(no_such_instance)?;
         let config = Configuration::open(self, id, &snapshot.config)?;
-        let oauth = config.get::<OauthConfig>();
+        let oauth = self.within_reach(config.get::<OauthConfig>());
         let mut keys = snapshot
             .signing_keys
             .iter()
@@ -267,10 +295,16 @@ impl Engine {
             .position(|key| live(key) && key.algorithm == wanted.name())
             .or_else(|| snapshot.signing_keys.iter().position(live))
             .ok_or_else(|| Error::internal(format!("instance {id} has no signing key")))?;
-        let mut algorithms: Vec<Algorithm> = Vec::new();
-        for key in snapshot.signing_keys.iter().filter(|key| live(key)) {
-            let found = Algorithm::of_name(&key.algorithm);
-            algorithms.extend(found.filter(|one| !algorithms.contains(one)));
+        let mut signers: Vec<Arc<SigningKey>> = Vec::new();
+        for (_, key) in snapshot
+            .signing_keys
+            .iter()
+            .zip(&keys)
+            .filter(|(kept, _)| live(kept))
+        {
+            if !signers.iter().any(|one| one.algorithm() == key.algorithm()) {
+                signers.push(Arc::clone(key));
+            }
         }
         let signing_key: Arc<SigningKey> = keys.remove(signing);
         keys.insert(0, Arc::clone(&signing_key));
@@ -312,7 +346,7 @@ impl Engine {
                 .collect(),
             signing_key,
             keys,
-            algorithms,
+            signers,
             revocations: snapshot
                 .revocations
                 .into_iter()

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use vestibule_engine::mail::{Sender, SmtpServer};
+use vestibule_web::Proxies;
 
 /// What can be said on the command line and in the environment; every option can also stand in the configuration file under the
 /// same name with underscores.
@@ -78,6 +79,26 @@ pub struct ServeArguments {
         value_delimiter = ','
     )]
     fetch_from: Option<Vec<String>>,
+    /// Proxies in front of the service, separated by commas: addresses or networks such as 10.0.0.0/8. What they say in
+    /// X-Forwarded-For and of client certificates is believed; from others it is ignored [default: none]
+    #[arg(
+        long,
+        env = "VESTIBULE_TRUSTED_PROXIES",
+        value_name = "ADDRESSES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Option<Vec<String>>,
+    /// Header in which a trusted proxy passes on the certificate of a client, as RFC 9440 has it or as percent-encoded PEM [default:
+    /// Client-Cert]
+    #[arg(long, env = "VESTIBULE_CLIENT_CERT_HEADER", value_name = "NAME")]
+    client_cert_header: Option<String>,
+    /// Header in which a trusted proxy says whether it verified the chain of that certificate: SUCCESS or 0 if it did [default:
+    /// Client-Cert-Verify]
+    #[arg(long, env = "VESTIBULE_CLIENT_CERT_VERIFY_HEADER", value_name = "NAME")]
+    client_cert_verify_header: Option<String>,
+    /// Where the proxy asks clients for certificates, e.g. https://mtls.id.example.com [default: at --public-url]
+    #[arg(long, env = "VESTIBULE_MTLS_URL", value_name = "URL")]
+    mtls_url: Option<String>,
     /// Mail server: smtps://user:password@host, or smtp://… for STARTTLS [default: none; mails are kept in <data-dir>/outbox]
     #[arg(
         long,
@@ -119,6 +140,10 @@ struct File {
     rotate_keys_days: Option<u32>,
     lease_seconds: Option<u32>,
     fetch_from: Option<Vec<String>>,
+    trusted_proxies: Option<Vec<String>>,
+    client_cert_header: Option<String>,
+    client_cert_verify_header: Option<String>,
+    mtls_url: Option<String>,
     smtp_url: Option<String>,
     mail_from: Option<String>,
 }
@@ -157,6 +182,10 @@ pub struct Options {
     pub step_records: Option<usize>,
     /// Hosts that the service may go to for clients although they are private.
     pub fetch_from: Vec<String>,
+    /// Proxies that are listened to.
+    pub proxies: Proxies,
+    /// Where clients show certificates, if that was said.
+    pub mtls_url: Option<String>,
     /// Mail server, if there is one.
     pub smtp_server: Option<SmtpServer>,
     /// Who mails are from, if it was said.
@@ -201,7 +230,19 @@ impl ServeArguments {
                 .or(file.listen)
                 .unwrap_or_else(|| String::from("127.0.0.1:8080")),
             public_url: match self.public_url.or(file.public_url) {
-                Some(url) => Some(public_url(&url)?),
+                Some(url) => Some(base_url(&url, "--public-url")?),
+                None => None,
+            },
+            proxies: proxies(
+                self.trusted_proxies
+                    .or(file.trusted_proxies)
+                    .unwrap_or_default(),
+                self.client_cert_header.or(file.client_cert_header),
+                self.client_cert_verify_header
+                    .or(file.client_cert_verify_header),
+            )?,
+            mtls_url: match self.mtls_url.or(file.mtls_url) {
+                Some(url) => Some(base_url(&url, "--mtls-url")?),
                 None => None,
             },
             database_url: self
@@ -253,6 +294,11 @@ impl ServeArguments {
         {
             bail!("--database-url must start with sqlite: or postgres://");
         }
+        if options.mtls_url.is_some() && options.proxies.trusted.is_empty() {
+            bail!(
+                "--mtls-url needs --trusted-proxies: the certificates of clients come from those"
+            );
+        }
         if !(1..=600).contains(&options.lease_seconds) {
             bail!("--lease-seconds must be 1 to 600");
         }
@@ -272,7 +318,27 @@ fn without_source(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-fn public_url(text: &str) -> Result<String> {
+fn proxies(
+    trusted: Vec<String>,
+    certificate: Option<String>,
+    verified: Option<String>,
+) -> Result<Proxies> {
+    let mut networks = Vec::with_capacity(trusted.len());
+    for text in &trusted {
+        let network = text.trim().parse();
+        networks.push(network.with_context(|| format!("--trusted-proxies: {text}"))?);
+    }
+    let certificate = certificate.as_deref().unwrap_or("Client-Cert");
+    let verified = verified.as_deref().unwrap_or("Client-Cert-Verify");
+    if certificate.eq_ignore_ascii_case(verified) {
+        bail!("--client-cert-header and --client-cert-verify-header must be two headers");
+    }
+    Proxies::new(networks, (certificate, verified)).context(
+        "--client-cert-header and --client-cert-verify-header must be names of HTTP headers",
+    )
+}
+
+fn base_url(text: &str, option: &str) -> Result<String> {
     let trimmed = text.trim_end_matches('/');
     let authority = trimmed
         .strip_prefix("https://")
@@ -284,7 +350,7 @@ fn public_url(text: &str) -> Result<String> {
             Ok(trimmed.to_owned())
         }
         _ => bail!(
-            "--public-url must be a scheme and host, such as https://id.example.com, without a path"
+            "{option} must be a scheme and host, such as https://id.example.com, without a path"
         ),
     }
 }
@@ -333,9 +399,35 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_addresses_and_headers_have_names() {
+        let none = with_file("").unwrap();
+        assert!(none.proxies.trusted.is_empty() && none.mtls_url.is_none());
+        let some = with_file(
+            "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nclient_cert_header = \"X-Cert\"\nmtls_url = \"https://mtls.example.com/\"\n",
+        );
+        let some = some.unwrap();
+        assert_eq!(some.proxies.trusted.len(), 2);
+        assert_eq!(some.proxies.certificate, "x-cert");
+        assert_eq!(some.proxies.verified, "client-cert-verify");
+        assert_eq!(some.mtls_url.as_deref(), Some("https://mtls.example.com"));
+        for bad in [
+            "trusted_proxies = [\"10.0.0.1/8\"]",
+            "trusted_proxies = [\"proxy.example.com\"]",
+            "trusted_proxies = [\"\"]",
+            "client_cert_header = \"a b\"",
+            "client_cert_header = \"\"",
+            "client_cert_header = \"client-cert-verify\"",
+            "mtls_url = \"https://mtls.example.com\"",
+            "trusted_proxies = [\"::1\"]\nmtls_url = \"https://mtls.example.com/x\"",
+        ] {
+            assert!(with_file(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn public_urls_have_no_path() {
         assert_eq!(
-            public_url("https://id.example.com/").unwrap(),
+            base_url("https://id.example.com/", "--public-url").unwrap(),
             "https://id.example.com"
         );
         for bad in [
@@ -345,7 +437,7 @@ mod tests {
             "ftp://a",
             "https://u@a",
         ] {
-            assert!(public_url(bad).is_err(), "{bad}");
+            assert!(base_url(bad, "--public-url").is_err(), "{bad}");
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 use vestibule_crypto::{password::HasherPool, random::SystemRandom, seal::MasterKey};
-use vestibule_engine::{Engine, Ingredients, Settings, pace::Pace};
+use vestibule_engine::{Engine, Ingredients, MutualTls, Settings, pace::Pace};
 use vestibule_model::time::Clock;
 use vestibule_store::{DbOptions, EngineKind, Store};
 use vestibule_web::{
@@ -95,13 +95,15 @@ async fn serve(options: Options) -> Result<()> {
     let jobs: Vec<_> = (0..JOBS)
         .map(|_| tokio::spawn(work_on_jobs(engine.clone(), stopping.clone())))
         .collect();
-    let app = router(App::new(
+    let app = App::new(
         engine.clone(),
         Limits {
             body: options.max_body,
             import_body: options.max_import_body,
         },
-    ));
+    )
+    .behind(options.proxies.clone());
+    let app = router(app);
     let mut signals = Stop::listen()?;
     println!("listening on {url}");
     std::io::stdout()
@@ -168,6 +170,10 @@ async fn open(options: &Options, url: &str) -> Result<Engine> {
             retention_days: options.retention_days,
             rotate_keys_days: options.rotate_keys_days,
             fetch_from: options.fetch_from.clone(),
+            mutual_tls: match options.proxies.trusted.is_empty() {
+                true => MutualTls::Unseen,
+                false => MutualTls::Seen(options.mtls_url.clone()),
+            },
         },
         pace: pace(options, store.engine()),
         store,

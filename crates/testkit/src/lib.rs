@@ -1,5 +1,6 @@
 //! What tests share: a server in process on either database, with a clock they move and randomness they seed. For tests only.
 
+pub mod certificate;
 pub mod elsewhere;
 pub mod mail;
 pub mod postgres;
@@ -7,11 +8,12 @@ pub mod proxy;
 pub mod request;
 pub mod server;
 
+pub use certificate::{AltName, TestCertificate};
 pub use elsewhere::Elsewhere;
 pub use mail::{SentMail, SmtpSink};
 pub use proxy::Proxy;
 pub use request::{TestRequest, TestResponse};
-pub use server::{Conditions, TestClock, TestServer};
+pub use server::{Certificates, Conditions, MTLS_URL, PROXY, TestClock, TestServer};
 
 /// Turns each body into two tests, one on SQLite and one on PostgreSQL.
 #[macro_export]

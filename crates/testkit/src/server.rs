@@ -1,8 +1,11 @@
 //! A whole server in process.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
 };
 
 use axum::Router;
@@ -13,13 +16,13 @@ use vestibule_crypto::{
     random::{Random, SeededRandom},
     seal::MasterKey,
 };
-use vestibule_engine::{Engine, Ingredients, Settings, mail::Mailer, pace::Pace};
+use vestibule_engine::{Engine, Ingredients, MutualTls, Settings, mail::Mailer, pace::Pace};
 use vestibule_model::{
     privilege::ServiceRole,
     time::{Clock, Timestamp},
 };
 use vestibule_store::{DbOptions, Store};
-use vestibule_web::{App, Limits, router};
+use vestibule_web::{App, Limits, Proxies, router};
 
 use crate::{mail::SentMail, postgres, request::TestRequest};
 
@@ -28,6 +31,12 @@ pub const ADMIN_KEY: &str = "test-administrator-key-0123456789abcdef";
 
 /// Where test servers say they are.
 pub const PUBLIC_URL: &str = "http://vestibule.test";
+
+/// Where test servers say that clients show certificates.
+pub const MTLS_URL: &str = "http://mtls.vestibule.test";
+
+/// The proxy that test servers trust. Other requests come from elsewhere.
+pub const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 443);
 
 /// A clock that moves when told.
 #[derive(Clone)]
@@ -53,6 +62,18 @@ pub struct Conditions {
     pub pace: Pace,
     /// How many pages an embedded database may have; none for as many as there is space for.
     pub most_pages: Option<u32>,
+    /// Whether certificates of clients reach the server.
+    pub certificates: Certificates,
+}
+
+/// Whether certificates of clients reach a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Certificates {
+    /// From [`PROXY`], which asks for them at [`MTLS_URL`].
+    #[default]
+    Seen,
+    /// They do not.
+    Unseen,
 }
 
 impl Conditions {
@@ -73,6 +94,7 @@ impl Conditions {
                 ..Pace::default()
             },
             most_pages: None,
+            certificates: Certificates::Seen,
         }
     }
 }
@@ -144,7 +166,7 @@ impl TestServer {
         let clock = TestClock(Arc::new(AtomicI64::new(1_795_467_480_000)));
         let engine = open(&url, &clock, (7, mailer), conditions).await;
         Self {
-            router: router(App::new(engine.clone(), Limits::default())),
+            router: routes(&engine, Limits::default()),
             engine,
             nodes: Arc::new(AtomicU64::new(7)),
             clock,
@@ -166,7 +188,7 @@ impl TestServer {
         let seed = self.nodes.fetch_add(1, Ordering::SeqCst) + 1;
         let engine = open(url, &self.clock, (seed, mailer), conditions).await;
         Self {
-            router: router(App::new(engine.clone(), Limits::default())),
+            router: routes(&engine, Limits::default()),
             engine,
             nodes: Arc::clone(&self.nodes),
             clock: self.clock.clone(),
@@ -184,7 +206,7 @@ impl TestServer {
 
     /// The same database behind a server with other limits.
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.router = router(App::new(self.engine.clone(), limits));
+        self.router = routes(&self.engine, limits);
         self
     }
 
@@ -272,6 +294,14 @@ impl TestServer {
     }
 }
 
+fn routes(engine: &Engine, limits: Limits) -> Router {
+    let trusted = PROXY.ip().to_string().parse().expect("an address");
+    router(App::new(engine.clone(), limits).behind(Proxies {
+        trusted: vec![trusted],
+        ..Proxies::default()
+    }))
+}
+
 async fn open(
     url: &str,
     clock: &TestClock,
@@ -297,6 +327,10 @@ async fn open(
             retention_days: 7,
             rotate_keys_days: 365,
             fetch_from: vec![String::from("127.0.0.1")],
+            mutual_tls: match conditions.certificates {
+                Certificates::Seen => MutualTls::Seen(Some(String::from(MTLS_URL))),
+                Certificates::Unseen => MutualTls::Unseen,
+            },
         },
         store,
         master: MasterKey::from_bytes(key),

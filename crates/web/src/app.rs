@@ -12,7 +12,16 @@ use axum::{
 use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
 use vestibule_engine::Engine;
 
-use crate::{console, drain::drain, error, metrics::Metrics, pages::Pages, route, unpack::unpack};
+use crate::{
+    console,
+    drain::drain,
+    error,
+    metrics::Metrics,
+    pages::Pages,
+    proxy::{Proxies, attribute},
+    route,
+    unpack::unpack,
+};
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -21,6 +30,8 @@ pub struct App {
     pub engine: Engine,
     /// Bounds on requests.
     pub limits: Limits,
+    /// Proxies that are listened to.
+    pub proxies: Arc<Proxies>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Pages for people who sign in.
@@ -33,9 +44,16 @@ impl App {
         Self {
             engine,
             limits,
+            proxies: Arc::default(),
             metrics: Arc::new(Metrics::new()),
             pages: Arc::new(Pages::new()),
         }
+    }
+
+    /// The same behind these proxies.
+    pub fn behind(mut self, proxies: Proxies) -> Self {
+        self.proxies = Arc::new(proxies);
+        self
     }
 }
 
@@ -78,6 +96,7 @@ pub fn router(app: App) -> Router {
         // The Go SDK may send gzip bodies; the limit above counts what comes out.
         .layer(RequestDecompressionLayer::new())
         .layer(middleware::from_fn(unpack))
+        .layer(middleware::from_fn_with_state(app.clone(), attribute))
         .layer(middleware::from_fn_with_state(app.clone(), error::trace))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))

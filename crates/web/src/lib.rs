@@ -14,8 +14,10 @@ pub mod openapi;
 pub mod operations;
 pub mod pages;
 pub mod platform;
+pub mod proxy;
 pub mod route;
 pub mod runtime;
 mod unpack;
 
 pub use app::{App, Limits, router};
+pub use proxy::Proxies;

@@ -26,7 +26,7 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "sid",
 ];
 
-/// How clients prove who they are.
+/// How clients prove who they are without certificates.
 const AUTH_METHODS: [&str; 5] = [
     "client_secret_basic",
     "client_secret_post",
@@ -60,7 +60,8 @@ pub struct Discovery {
     frontchannel_logout_supported: bool,
     frontchannel_logout_session_supported: bool,
     subject_types_supported: [&'static str; 2],
-    id_token_signing_alg_values_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: Vec<&'static str>,
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
     scopes_supported: Vec<&'static str>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: Vec<&'static str>,
@@ -82,6 +83,10 @@ pub struct Discovery {
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dpop_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtls_endpoint_aliases: Option<Aliases>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     request_object_signing_alg_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -101,17 +106,28 @@ impl Discovery {
             let names = algorithms.iter().map(|algorithm| algorithm.name());
             names.collect::<Vec<_>>()
         };
+        // What it signs with unless a client names another comes first.
+        let own = oauth.signing_algorithm;
+        let others = demands.client_algorithms.iter().filter(|one| **one != own);
+        let signing: Vec<_> = iter::once(&own)
+            .chain(others)
+            .map(|one| one.name())
+            .collect();
         let mut modes = vec!["query", "form_post", "web_message"];
         let mut signed_answers = Vec::new();
         if oauth.jarm {
             modes.extend(["jwt", "query.jwt", "form_post.jwt"]);
-            signed_answers.push(oauth.signing_algorithm.name());
+            signed_answers.clone_from(&signing);
         }
-        let (methods, algorithms) = if demands.signed_client_authentication {
+        let certificates = demands.mutual_tls.is_offered();
+        let (mut methods, algorithms) = if demands.signed_client_authentication {
             (vec!["private_key_jwt"], names(demands.client_algorithms))
         } else {
             (AUTH_METHODS.to_vec(), AUTH_ALGORITHMS.to_vec())
         };
+        if certificates {
+            methods.extend(["tls_client_auth", "self_signed_tls_client_auth"]);
+        }
         let proving = methods.iter().copied().filter(|method| *method != "none");
         let introspecting = proving.collect();
         let mut grants = vec![
@@ -146,7 +162,8 @@ impl Discovery {
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
             subject_types_supported: ["public", "pairwise"],
-            id_token_signing_alg_values_supported: [oauth.signing_algorithm.name()],
+            id_token_signing_alg_values_supported: signing.clone(),
+            userinfo_signing_alg_values_supported: signing,
             scopes_supported: iter::once("openid").chain(scopes).collect(),
             response_types_supported: ["code"],
             response_modes_supported: modes,
@@ -170,6 +187,8 @@ impl Discovery {
             } else {
                 Vec::new()
             },
+            tls_client_certificate_bound_access_tokens: certificates,
+            mtls_endpoint_aliases: None,
             request_object_signing_alg_values_supported: if demands.request_objects.is_offered() {
                 names(demands.client_algorithms)
             } else {
@@ -185,11 +204,37 @@ impl Discovery {
         }
     }
 
+    /// The same where clients show certificates at an address of its own: `base` is the issuer as it is there.
+    pub fn with_mutual_tls(mut self, base: &str) -> Self {
+        let pushes = self.pushed_authorization_request_endpoint.is_some();
+        self.mtls_endpoint_aliases =
+            self.tls_client_certificate_bound_access_tokens
+                .then(|| Aliases {
+                    token_endpoint: format!("{base}/token"),
+                    userinfo_endpoint: format!("{base}/userinfo"),
+                    introspection_endpoint: format!("{base}/introspect"),
+                    revocation_endpoint: format!("{base}/revoke"),
+                    pushed_authorization_request_endpoint: pushes.then(|| format!("{base}/par")),
+                });
+        self
+    }
+
     /// The same where clients may register themselves.
     pub fn with_registration(mut self) -> Self {
         self.registration_endpoint = Some(format!("{}/register", self.issuer));
         self
     }
+}
+
+/// Where clients show certificates (RFC 8705 section 5).
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct Aliases {
+    token_endpoint: String,
+    userinfo_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_authorization_request_endpoint: Option<String>,
 }
 
 /// Public keys (RFC 7517 section 5).

@@ -40,14 +40,33 @@ pub struct Introspection {
     /// `DPoP` for a token that is bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    /// The key that it is bound to.
+    /// What it is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
 }
 
-/// The key that a token is bound to (RFC 7800 section 3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What a token is bound to (RFC 7800 section 3): a key, a certificate, both or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmation {
-    /// Its thumbprint (RFC 9449 section 6.1).
-    pub jkt: String,
+    /// Thumbprint of the key (RFC 9449 section 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<String>,
+    /// Thumbprint of the certificate (RFC 8705 section 3.1).
+    #[serde(default, rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    pub x5t: Option<String>,
+}
+
+impl Confirmation {
+    /// Whether it binds to nothing.
+    pub fn is_free(&self) -> bool {
+        self.jkt.is_none() && self.x5t.is_none()
+    }
+
+    /// The type of a token that is bound like this (RFC 9449 section 5, RFC 8705 section 3).
+    pub fn token_type(&self) -> &'static str {
+        match self.jkt {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
+    }
 }

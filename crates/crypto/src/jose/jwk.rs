@@ -21,7 +21,7 @@ use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{Algorithm, Header, JoseError, Parts, allowed_algorithm};
 
@@ -310,6 +310,7 @@ fn ed25519(jwk: &Jwk) -> Result<Parsed, JoseError> {
 #[derive(Debug, Clone)]
 pub struct JwkSet {
     keys: Vec<VerifyingKey>,
+    certificates: Vec<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -322,6 +323,9 @@ struct SetInput<'a> {
 #[derive(Deserialize)]
 struct Kind {
     kty: String,
+    /// Certificates of the key, its own first (RFC 7517 section 4.7).
+    #[serde(default)]
+    x5c: Value,
 }
 
 impl JwkSet {
@@ -339,8 +343,11 @@ impl JwkSet {
             return Err(JoseError::TooManyKeys);
         }
         let mut keys = Vec::with_capacity(input.keys.len());
+        let mut certificates = Vec::new();
         for one in input.keys {
             let kind: Kind = serde_json::from_str(one.get()).map_err(|_| JoseError::Malformed)?;
+            let own = kind.x5c.get(0).and_then(Value::as_str);
+            certificates.extend(own.and_then(|text| STANDARD.decode(text).ok()));
             let input: Input = match serde_json::from_str(one.get()) {
                 Ok(input) => input,
                 Err(_) if ["RSA", "EC", "OKP", "oct"].contains(&kind.kty.as_str()) => {
@@ -353,7 +360,12 @@ impl JwkSet {
                 keys.push(VerifyingKey::from_jwk(&jwk)?);
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, certificates })
+    }
+
+    /// The certificates of the keys in DER (`x5c`), also of those that cannot be used otherwise. Nobody has looked at them.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
     }
 
     /// The keys that can be used.

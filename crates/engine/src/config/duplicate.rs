@@ -130,27 +130,33 @@ impl Engine {
                 })
                 .await;
         }
-        let fresh = self.key_for(&work, target.tenant()).await?;
+        let fresh = self.keys_for(&work, target.tenant()).await?;
         self.change_tenant(target, move |tenant, now| {
             let plan = Plan::make(&engine, &work, tenant, now)?;
             plan.carry_out(&engine, tenant, now)?;
-            if let Some(key) = fresh {
-                keys::adopt(tenant, &key)?;
-            }
+            keys::adopt(tenant, &fresh)?;
             Ok(plan.report)
         })
         .await
     }
 
-    /// Keys are not copied: a signing algorithm that comes along needs one of the target's own.
-    async fn key_for(&self, work: &plan::Work, target: TenantId) -> Result<Option<SealedKey>> {
-        let carried = |entry: &&FamilyEntry| entry.name == OauthConfig::NAME;
-        if !work.families.iter().any(carried) {
-            return Ok(None);
+    /// Keys are not copied: a signing algorithm that comes along, with the instance's choice or with an application's, needs one of
+    /// the target's own.
+    async fn keys_for(&self, work: &plan::Work, target: TenantId) -> Result<Vec<SealedKey>> {
+        let mut chosen = Vec::new();
+        if work
+            .families
+            .iter()
+            .any(|entry| entry.name == OauthConfig::NAME)
+        {
+            let config = Configuration::open(self, work.source_id, &work.source.config)?;
+            chosen.push(config.get::<OauthConfig>().signing_algorithm);
         }
-        let config = Configuration::open(self, work.source_id, &work.source.config)?;
-        let chosen = config.get::<OauthConfig>().signing_algorithm;
-        self.missing_key(target, chosen).await
+        if work.parts.contains(&Part::Applications) {
+            let applications = work.source.applications.iter();
+            chosen.extend(applications.flat_map(|(one, _)| keys::wanted(&one.metadata)));
+        }
+        self.missing_keys(target, &chosen).await
     }
 }
 

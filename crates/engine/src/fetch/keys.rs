@@ -24,12 +24,23 @@ struct Kept {
     asked: Option<Timestamp>,
 }
 
+/// What a key set is asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// Whatever it holds.
+    Any,
+    /// The key of this id.
+    Key(&'a str),
+    /// The key of this certificate, in DER.
+    Certificate(&'a [u8]),
+}
+
 impl Engine {
-    /// The key set at an address. One that lacks the key named `kid` is asked for again, once a minute at most.
+    /// The key set at an address. One that lacks what is wanted is asked for again, once a minute at most.
     pub(crate) async fn key_set(
         &self,
         address: &str,
-        kid: Option<&str>,
+        wanted: Wanted<'_>,
     ) -> Result<Arc<JwkSet>, FetchError> {
         let kept = self
             .outbound()
@@ -44,13 +55,13 @@ impl Engine {
             .as_ref()
             .filter(|(_, at)| within(*at, FRESH))
             .map(|(set, _)| Arc::clone(set));
-        let holds = |set: &JwkSet| {
-            let named = |kid| {
-                set.keys()
-                    .iter()
-                    .any(|key| key.jwk().kid.as_deref() == Some(kid))
-            };
-            kid.is_none_or(named)
+        let holds = |set: &JwkSet| match wanted {
+            Wanted::Any => true,
+            Wanted::Key(kid) => set
+                .keys()
+                .iter()
+                .any(|key| key.jwk().kid.as_deref() == Some(kid)),
+            Wanted::Certificate(der) => set.certificates().iter().any(|one| one == der),
         };
         match &fresh {
             Some(set) if recent || holds(set) => return Ok(Arc::clone(set)),

@@ -275,9 +275,8 @@ fn found(error: BundleError) -> Result<Ended> {
     match error {
         BundleError::Io(error) => Err(Error {
             kind: Kind::Unavailable(5),
-            code: "temporarily_unavailable",
-            public: String::from("The bundle could not be read from the database."),
             source: Some(Box::new(error)),
+            ..Error::busy("The bundle could not be read from the database.")
         }),
         error => Ok(Ended::Failed(JobError {
             code: error.code().to_owned(),

@@ -12,7 +12,11 @@ use vestibule_model::{
 };
 
 use super::{
-    Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
+    Presented,
+    basis::claims_for,
+    bearer::invalid_token,
+    claims::{USERINFO_CLAIMS, sign_as},
+    person::Person,
     subject::SEALED_PROFILE,
 };
 use crate::{
@@ -23,6 +27,14 @@ use crate::{
 const READ: &str = "appid_readuserattr";
 const WRITE: &str = "appid_writeuserattr";
 
+/// What user info answers.
+pub enum UserInfo {
+    /// As JSON.
+    Plain(Map<String, Value>),
+    /// As a signed token.
+    Signed(String),
+}
+
 /// The profile that an access token is for.
 struct Bearer {
     state: Arc<TenantState>,
@@ -30,11 +42,11 @@ struct Bearer {
 }
 
 impl Engine {
-    /// Who the bearer of an access token is.
+    /// Who the bearer of an access token is, signed where the application wants that (OpenID Connect Core section 5.3.2).
     ///
     /// # Errors
     /// `invalid_token`, also when the profile is gone; `insufficient_scope`.
-    pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<Value> {
+    pub async fn user_info(&self, tenant: TenantId, token: Presented<'_>) -> Result<UserInfo> {
         let state = self.tenant(tenant).await?;
         let claims = self.access_claims(&state, token, "openid").await?;
         let profile = self
@@ -57,7 +69,8 @@ impl Engine {
         let mut info = Map::new();
         // Who is called by another name in each sector is not told apart by the provider's name for them.
         let pairwise = claims.contains_key(SEALED_PROFILE);
-        let strict = audience(&state, &claims).is_some_and(ApplicationState::is_third_party);
+        let application = audience(&state, &claims);
+        let strict = application.is_some_and(ApplicationState::is_third_party);
         info.insert("sub".into(), words("sub").into());
         if !strict {
             info.extend(person.normalized());
@@ -69,7 +82,17 @@ impl Engine {
         if !strict && !pairwise {
             info.insert("identities".into(), person.identities_in_full().into());
         }
-        Ok(Value::Object(info))
+        let Some(found) = application else {
+            return Ok(UserInfo::Plain(info));
+        };
+        let Some(wanted) = found.application.metadata.userinfo_signed_response_alg else {
+            return Ok(UserInfo::Plain(info));
+        };
+        let issuer = state.issuer(&self.settings().public_url);
+        info.insert("iss".into(), issuer.into());
+        let client = found.application.client_id.to_string();
+        info.insert("aud".into(), client.into());
+        sign_as(state.signer(Some(wanted)), "JWT", &info).map(UserInfo::Signed)
     }
 
     /// Takes note of what an application says its user did. App ID's clients tell of a logout; nothing depends on it yet.

@@ -6,6 +6,7 @@ use vestibule_model::{profile::ANONYMOUS, time::Timestamp};
 use vestibule_wire::{
     authorization::AuthorizationRequest,
     claims_request::{CLAIM_SCOPES, ClaimWish},
+    token::Confirmation,
 };
 
 use super::person::Person;
@@ -35,9 +36,9 @@ pub(super) struct Basis {
     /// Whether the identity token says when the person showed who they are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_time: bool,
-    /// Thumbprint of the key that the access token is bound to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) jkt: Option<String>,
+    /// What the access token is bound to.
+    #[serde(flatten)]
+    pub(super) bound: Confirmation,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,
@@ -113,7 +114,13 @@ mod tests {
     #[test]
     fn what_earlier_versions_kept_is_read() {
         assert_eq!(Basis::parse("cloud_directory").provider, "cloud_directory");
+        let old = Basis::parse(r#"{"provider":"google","jkt":"key"}"#);
+        assert_eq!(old.bound.jkt.as_deref(), Some("key"));
         let basis = Basis {
+            bound: Confirmation {
+                jkt: Some(String::from("key")),
+                x5t: Some(String::from("certificate")),
+            },
             sid: Some(String::from("s")),
             scopes: vec![String::from("email")],
             ..Basis::of("google", Timestamp::from_millis(5))

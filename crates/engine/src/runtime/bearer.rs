@@ -72,13 +72,13 @@ impl Engine {
         Ok(
             live.map_or_else(Introspection::default, |vital| Introspection {
                 active: true,
-                token_type: vital.cnf.as_ref().map(|_| "DPoP"),
+                token_type: vital.cnf.as_ref().map(Confirmation::token_type),
                 cnf: vital.cnf,
             }),
         )
     }
 
-    /// The claims of an access token of the instance that holds this scope. If it is bound to a key, the bearer has shown the key.
+    /// The claims of an access token of the instance that holds this scope. What it is bound to, the bearer has shown.
     ///
     /// # Errors
     /// `Unauthenticated` with code `invalid_token`, `token_not_bound` or `invalid_dpop_proof`; `Forbidden` with code
@@ -92,8 +92,11 @@ impl Engine {
         let claims = self
             .verified_claims(state, presented.token)
             .ok_or_else(invalid_token)?;
-        let bound = claims.get("cnf").and_then(|cnf| cnf.get("jkt")?.as_str());
-        self.check_possession(state, presented, bound).await?;
+        let bound = match claims.get("cnf") {
+            Some(cnf) => Confirmation::deserialize(cnf).map_err(|_| invalid_token())?,
+            None => Confirmation::default(),
+        };
+        self.check_possession(state, presented, &bound).await?;
         // Only access tokens have a scope.
         let held = claims
             .get("scope")

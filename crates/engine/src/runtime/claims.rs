@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use vestibule_crypto::jose::SigningKey;
 use vestibule_model::{
     family::tokens::TokensConfig,
     id::{ClientId, GrantId},
@@ -9,7 +10,7 @@ use vestibule_model::{
     role::Role,
     time::Timestamp,
 };
-use vestibule_wire::discovery::PASSWORD;
+use vestibule_wire::{discovery::PASSWORD, token::Confirmation};
 
 use super::{
     basis::{Basis, claims_for},
@@ -48,8 +49,8 @@ pub(super) struct Issue<'a> {
     pub(super) now: Timestamp,
     /// Their life in seconds.
     pub(super) seconds: i64,
-    /// Thumbprint of the key that the access token is bound to.
-    pub(super) jkt: Option<&'a str>,
+    /// What the access token is bound to.
+    pub(super) bound: &'a Confirmation,
 }
 
 /// App ID's header: the version stands here, as an integer (contract/runtime.md section 6.1).
@@ -165,6 +166,8 @@ impl Engine {
                 &mut identity,
             );
         }
+        let wanted =
+            application.and_then(|found| found.application.metadata.id_token_signed_response_alg);
         Ok(PersonTokens {
             scope: access
                 .get("scope")
@@ -172,17 +175,17 @@ impl Engine {
                 .unwrap_or_default()
                 .to_owned(),
             access: self.sign_access(issue, access)?,
-            identity: sign_as(issue.state, "JWT", &identity)?,
+            identity: sign_as(issue.state.signer(wanted), "JWT", &identity)?,
         })
     }
 
     /// Signs an access token, in the shape of RFC 9068 where the instance wants that.
     fn sign_access(&self, issue: &Issue<'_>, mut claims: Map<String, Value>) -> Result<String> {
         if !issue.state.oauth.jwt_access_tokens {
-            return sign_as(issue.state, "JWT", &claims);
+            return sign_as(&issue.state.signing_key, "JWT", &claims);
         }
         claims.insert("client_id".into(), issue.client.to_string().into());
-        sign_as(issue.state, "at+jwt", &claims)
+        sign_as(&issue.state.signing_key, "at+jwt", &claims)
     }
 
     /// The claims that both tokens have. No claim mapping can change them.
@@ -220,8 +223,12 @@ impl Engine {
     }
 }
 
-fn sign_as(state: &TenantState, typ: &'static str, claims: &Map<String, Value>) -> Result<String> {
-    let key = &state.signing_key;
+/// Signs claims with App ID's header.
+pub(super) fn sign_as(
+    key: &SigningKey,
+    typ: &'static str,
+    claims: &Map<String, Value>,
+) -> Result<String> {
     let header = Header {
         alg: key.algorithm().name(),
         typ,
@@ -231,10 +238,10 @@ fn sign_as(state: &TenantState, typ: &'static str, claims: &Map<String, Value>) 
     key.sign(&header, claims).map_err(Error::internal)
 }
 
-/// Says which key the token is bound to (RFC 9449 section 6.1).
+/// Says what the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).
 fn confirm(claims: &mut Map<String, Value>, issue: &Issue<'_>) {
-    if let Some(jkt) = issue.jkt {
-        claims.insert("cnf".into(), json!({ "jkt": jkt }));
+    if !issue.bound.is_free() {
+        claims.insert("cnf".into(), json!(issue.bound));
     }
 }
 

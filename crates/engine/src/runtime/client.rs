@@ -21,6 +21,7 @@ use vestibule_wire::{
 use super::{Possession, mobile::signed_its_id};
 use crate::{
     Engine, Error, Kind, Result,
+    fetch::Wanted,
     tenant::{ApplicationState, TenantState},
 };
 
@@ -66,11 +67,21 @@ impl Engine {
             .and_then(|id| state.applications.get(&id))
             .ok_or_else(invalid_client)?;
         let metadata = &found.application.metadata;
-        let signs = metadata.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
+        let method = metadata.token_endpoint_auth_method;
+        let certified = method.is_some_and(AuthMethod::is_by_certificate);
+        let signs = certified || method == Some(AuthMethod::PrivateKeyJwt);
         if state.demands.signed_client_authentication && !signs {
             return Err(invalid_client());
         }
-        let proven = match (metadata.token_endpoint_auth_method, &claim.assertion) {
+        if certified {
+            let bare = !claim.by_header && claim.secrets.is_empty() && claim.assertion.is_none();
+            let shown = request.possession.certificate.filter(|_| bare);
+            return match shown {
+                Some(shown) if self.is_certified(state, found, shown).await => Ok(found),
+                _ => Err(invalid_client()),
+            };
+        }
+        let proven = match (method, &claim.assertion) {
             (Some(AuthMethod::ClientSecretJwt | AuthMethod::PrivateKeyJwt), Some(assertion)) => {
                 return self.asserted_client(state, found, assertion).await;
             }
@@ -169,7 +180,8 @@ impl Engine {
             return set.verify(token, header, &OWN).ok();
         }
         let address = metadata.jwks_uri.as_deref()?;
-        match self.key_set(address, header.kid.as_deref()).await {
+        let wanted = header.kid.as_deref().map_or(Wanted::Any, Wanted::Key);
+        match self.key_set(address, wanted).await {
             Ok(set) => set.verify(token, header, &OWN).ok(),
             Err(error) => {
                 tracing::info!(%error, client = %found.application.client_id, "the keys of a client cannot be had");

@@ -113,7 +113,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self
+        let shown = self
             .shown_key(state, (application, request.possession))
             .await?;
         let hash = TokenHash::of(required(request, "code")?);
@@ -135,11 +135,11 @@ impl Engine {
                     && code.expires_at > now
                     && bound.redirect_uri == redirect_uri
                     && bound.answered_by(verifier.as_deref())
-                    && (bound.key.is_none() || bound.key == jkt);
+                    && (bound.key.is_none() || bound.key == shown.jkt);
                 if !good {
                     return Ok(Showing::Bad);
                 }
-                bound.basis.jkt = jkt;
+                bound.basis.bound = shown;
                 let Some(person) = bound.person(t, now)? else {
                     return Ok(Showing::Bad);
                 };

@@ -41,7 +41,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self
+        let bound = self
             .shown_key(state, (application, request.possession))
             .await?;
         let assertion = required(request, "assertion")?;
@@ -65,7 +65,7 @@ impl Engine {
             .and_then(Value::as_str)
             .unwrap_or_default();
         let basis = Basis {
-            jkt,
+            bound,
             scopes: added_scopes(asserted.split(' ').chain(asked.split(' ')))?,
             ..Basis::of(CUSTOM, self.now())
         };

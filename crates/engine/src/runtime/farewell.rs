@@ -69,7 +69,7 @@ impl Engine {
         found: &ApplicationState,
         (profile, sid): (ProfileId, &str),
     ) -> Result<String> {
-        let key = &state.signing_key;
+        let key = state.signer(found.application.metadata.id_token_signed_response_alg);
         let now = self.now().seconds();
         let header = json!({
             "alg": key.algorithm().name(),

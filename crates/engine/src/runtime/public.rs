@@ -14,7 +14,10 @@ impl Engine {
         let state = self.tenant(tenant).await?;
         let host = &self.settings().public_url;
         let tenant = tenant.to_string();
-        let discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
+        let mut discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
+        if let Some(base) = self.settings().mutual_tls.url() {
+            discovery = discovery.with_mutual_tls(&state.issuer(base));
+        }
         Ok(match state.config.get::<RegistrationConfig>().enabled {
             Registering::Off => discovery,
             Registering::InitialToken | Registering::Open => discovery.with_registration(),

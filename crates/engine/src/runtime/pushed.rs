@@ -57,7 +57,7 @@ impl Engine {
         let client = application.application.client_id;
         let jkt = match request.possession.proof {
             Some(_) => {
-                self.shown_key(&state, (application, request.possession))
+                self.shown_proof(&state, (application, request.possession))
                     .await?
             }
             None => None,

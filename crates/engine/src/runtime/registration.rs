@@ -25,6 +25,7 @@ use super::bearer::invalid_token;
 use crate::{
     Engine, Error, Kind, Result,
     client::supported,
+    keys,
     tenant::{ApplicationState, TenantState},
 };
 
@@ -91,6 +92,9 @@ impl Engine {
             }
         }
         let metadata = self.proposed(&state, new.body).await?;
+        let fresh = self
+            .missing_keys(state.id, &keys::wanted(&metadata))
+            .await?;
         let application = Application {
             client_id: ClientId::from_random_bytes(self.random_id()),
             name: name_of(&metadata),
@@ -119,7 +123,7 @@ impl Engine {
             Self::has_room(tenant, config.most)?;
             tenant.insert_application(&row, sealed.as_deref())?;
             tenant.update_registration_hash(client, hash.as_str())?;
-            Ok(())
+            keys::adopt(tenant, &fresh)
         })
         .await?;
         Ok(Registered {
@@ -167,6 +171,9 @@ impl Engine {
         let found = self.manages(&state, client, token).await?;
         repeats(&body, client, found)?;
         let metadata = Arc::new(self.proposed(&state, body).await?);
+        let keys = self
+            .missing_keys(state.id, &keys::wanted(&metadata))
+            .await?;
         let needs = metadata
             .token_endpoint_auth_method
             .is_some_and(AuthMethod::needs_secret);
@@ -189,7 +196,7 @@ impl Engine {
                 tenant.update_application_secret(client, sealed, now)?;
             }
             tenant.update_registration_hash(client, hash.as_str())?;
-            Ok(())
+            keys::adopt(tenant, &keys)
         })
         .await?;
         Ok(Registered {

@@ -37,7 +37,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self
+        let holds = self
             .shown_key(state, (application, request.possession))
             .await?;
         let keeps_secrets = !application.is_public();
@@ -66,16 +66,18 @@ impl Engine {
                     return Ok(Renewal::Refused);
                 }
                 let mut basis = Basis::parse(&grant.body);
-                // Without a secret the key is what the token is bound to; with one the key may have changed, but not gone away.
-                let proven = match &basis.jkt {
-                    Some(_) if keeps_secrets => jkt.is_some(),
-                    Some(before) => jkt.as_ref() == Some(before),
+                // Without a secret key and certificate are what the token is bound to (RFC 8705 section 4); with one they may have
+                // changed, but not gone away.
+                let proven = |before: &Option<String>, now: &Option<String>| match before {
+                    Some(_) if keeps_secrets => now.is_some(),
+                    Some(_) => now == before,
                     None => true,
                 };
-                if !proven {
+                let before = &basis.bound;
+                if !proven(&before.jkt, &holds.jkt) || !proven(&before.x5t, &holds.x5t) {
                     return Ok(Renewal::Refused);
                 }
-                basis.jkt = jkt;
+                basis.bound = holds;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

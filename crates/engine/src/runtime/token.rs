@@ -11,7 +11,7 @@ use vestibule_store::{
     runtime::{Grant, RefreshToken},
     scope::Tenant,
 };
-use vestibule_wire::token::TokenAnswer;
+use vestibule_wire::token::{Confirmation, TokenAnswer};
 
 use super::{
     ClientRequest,
@@ -63,7 +63,7 @@ impl Engine {
                 let key = self
                     .shown_key(&state, (application, request.possession))
                     .await?;
-                self.client_tokens(&state, application, key.as_deref())
+                self.client_tokens(&state, application, &key)
             }
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
@@ -81,7 +81,7 @@ impl Engine {
         &self,
         state: &TenantState,
         application: &ApplicationState,
-        jkt: Option<&str>,
+        bound: &Confirmation,
     ) -> Result<TokenAnswer> {
         let issue = Issue {
             state,
@@ -89,7 +89,7 @@ impl Engine {
             grant: GrantId::from_random_bytes(self.random_id()),
             now: self.now(),
             seconds: state.config.get::<TokensConfig>().access.expires_in,
-            jkt,
+            bound,
         };
         let roles = application
             .roles
@@ -104,7 +104,7 @@ impl Engine {
             access_token: self.sign_client_token(&issue, &scope)?,
             id_token: None,
             refresh_token: None,
-            token_type: token_type(issue.jkt),
+            token_type: issue.bound.token_type(),
             expires_in: issue.seconds,
             scope: None,
         })
@@ -116,7 +116,7 @@ impl Engine {
         application: &ApplicationState,
         request: &ClientRequest<'_>,
     ) -> Result<TokenAnswer> {
-        let jkt = self
+        let bound = self
             .shown_key(state, (application, request.possession))
             .await?;
         let login = Login {
@@ -128,7 +128,7 @@ impl Engine {
         let person = self.sign_in(state, login).await?;
         let grant = GrantId::from_random_bytes(self.random_id());
         let basis = Basis {
-            jkt,
+            bound,
             ..Basis::of(&person.provider, self.now())
         };
         let refresh = self.new_refresh(state, application, &person.provider);
@@ -168,14 +168,14 @@ impl Engine {
             } else {
                 config.access.expires_in
             },
-            jkt: basis.jkt.as_deref(),
+            bound: &basis.bound,
         };
         let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
             id_token: Some(tokens.identity),
             refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
-            token_type: token_type(issue.jkt),
+            token_type: issue.bound.token_type(),
             expires_in: issue.seconds,
             scope: Some(tokens.scope),
         })
@@ -269,13 +269,6 @@ impl OpenedGrant {
             expires_at: refresh.expires_at,
         };
         Ok(t.insert_refresh_token(refresh.hash.as_str(), &token, self.now)?)
-    }
-}
-
-fn token_type(jkt: Option<&str>) -> &'static str {
-    match jkt {
-        Some(_) => "DPoP",
-        None => "Bearer",
     }
 }
 

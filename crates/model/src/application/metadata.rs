@@ -3,6 +3,7 @@
 //! management API made: it follows the instance's own lists.
 
 mod algorithm;
+mod distinguished_name;
 mod keys;
 mod rules;
 mod uri;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use algorithm::SignatureAlgorithm;
+pub use distinguished_name::{AttributeValue, DistinguishedName};
 
 use crate::{Invalid, family::input::null_as_default};
 
@@ -65,6 +67,11 @@ impl AuthMethod {
             self,
             Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt
         )
+    }
+
+    /// Whether a certificate is the proof.
+    pub const fn is_by_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 }
 
@@ -494,6 +501,18 @@ mod tests {
             (
                 json!({"tls_client_auth_subject_dn": "CN=a", "tls_client_auth_san_dns": "a"}),
                 "tls_client_auth_subject_dn",
+            ),
+            (
+                json!({"tls_client_auth_subject_dn": "a"}),
+                "tls_client_auth_subject_dn",
+            ),
+            (
+                json!({"token_endpoint_auth_method": "tls_client_auth"}),
+                "tls_client_auth_subject_dn",
+            ),
+            (
+                json!({"tls_client_auth_san_ip": "10.0.0"}),
+                "tls_client_auth_san_ip",
             ),
             (json!({"client_uri": "ftp://a.example"}), "client_uri"),
             (json!({"client_name": "a\nb"}), "client_name"),

@@ -23,6 +23,10 @@ pub struct OauthConfig {
     pub jarm: bool,
     /// Tokens that are bound to a key of the application (RFC 9449).
     pub dpop: Demand,
+    /// Whether proofs must repeat a nonce of the service (RFC 9449 section 8).
+    pub dpop_nonce: bool,
+    /// Certificates of applications: who they are, and what their tokens are bound to (RFC 8705).
+    pub mutual_tls: Demand,
     /// Whether access tokens say in their header that they are (RFC 9068).
     pub jwt_access_tokens: bool,
 }
@@ -102,11 +106,15 @@ pub struct Demands {
     pub request_objects: Demand,
     /// Tokens that are bound to a key.
     pub dpop: Demand,
+    /// Certificates of applications; where they are required every token is bound to one.
+    pub mutual_tls: Demand,
+    /// Whether every token is bound, to a key or to a certificate.
+    pub bound_tokens: bool,
     /// Whether every authorization request needs a `code_challenge`.
     pub pkce: bool,
     /// Whether applications that keep no secret may use the OAuth server.
     pub public_clients: bool,
-    /// Whether applications prove who they are by signature only, for the issuer alone.
+    /// Whether applications prove who they are by signature, for the issuer alone, or by certificate only.
     pub signed_client_authentication: bool,
     /// Whether applications may send a person's password.
     pub passwords: bool,
@@ -127,6 +135,8 @@ impl OauthConfig {
             pushed_requests: self.pushed_requests,
             request_objects: self.request_objects,
             dpop: self.dpop,
+            mutual_tls: self.mutual_tls,
+            bound_tokens: self.dpop.is_required() || self.mutual_tls.is_required(),
             pkce: false,
             public_clients: true,
             signed_client_authentication: false,
@@ -141,7 +151,13 @@ impl OauthConfig {
             Profile::Fapi2 => Demands {
                 pushed_requests: Demand::Required,
                 request_objects: own.request_objects,
-                dpop: Demand::Required,
+                // Section 5.3.2.1: either of both binds.
+                dpop: match own.mutual_tls {
+                    Demand::Off => Demand::Required,
+                    Demand::Allowed | Demand::Required => Demand::Allowed,
+                },
+                mutual_tls: own.mutual_tls,
+                bound_tokens: true,
                 pkce: true,
                 public_clients: false,
                 signed_client_authentication: true,
@@ -164,6 +180,8 @@ impl Default for OauthConfig {
             request_objects: Demand::Off,
             jarm: true,
             dpop: Demand::Allowed,
+            dpop_nonce: false,
+            mutual_tls: Demand::Off,
             jwt_access_tokens: false,
         }
     }
@@ -212,7 +230,32 @@ mod tests {
         assert!(demands.pkce && demands.signed_client_authentication);
         assert!(!demands.public_clients && !demands.passwords && !demands.refresh_rotation);
         assert_eq!(demands.code_seconds, 60);
+        assert!(demands.bound_tokens && !demands.mutual_tls.is_offered());
         assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
+    }
+
+    #[test]
+    fn the_profile_takes_certificates_for_keys_where_they_are_offered() {
+        for (mutual, dpop) in [
+            ("off", Demand::Required),
+            ("allowed", Demand::Allowed),
+            ("required", Demand::Allowed),
+        ] {
+            let fapi = format!(
+                r#"{{"profile":"fapi2","signingAlgorithm":"PS256","mutualTls":"{mutual}"}}"#
+            );
+            let demands = read(&fapi).unwrap().demands();
+            assert_eq!(demands.dpop, dpop, "{mutual}");
+            assert!(demands.bound_tokens);
+        }
+        let free = read(r#"{"mutualTls":"allowed"}"#).unwrap().demands();
+        assert!(free.mutual_tls.is_offered() && !free.bound_tokens);
+        assert!(
+            read(r#"{"mutualTls":"required"}"#)
+                .unwrap()
+                .demands()
+                .bound_tokens
+        );
     }
 
     #[test]
@@ -224,6 +267,9 @@ mod tests {
             r#"{"signingAlgorithm":"HS256"}"#,
             r#"{"signingAlgorithm":null}"#,
             r#"{"dpop":true}"#,
+            r#"{"dpopNonce":"on"}"#,
+            r#"{"mutualTls":true}"#,
+            r#"{"mutualTls":"on"}"#,
             r#"{"pushedRequests":"on"}"#,
             r#"{"jarm":"yes"}"#,
         ] {

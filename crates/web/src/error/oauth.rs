@@ -37,6 +37,9 @@ impl IntoResponse for OauthError {
         };
         let challenge = challenge(&error);
         let mut response = super::json(&error, &body);
+        if let Some(Ok(nonce)) = error.nonce.map(HeaderValue::try_from) {
+            response.headers_mut().insert("dpop-nonce", nonce);
+        }
         if let Some(challenge) = challenge {
             let value = HeaderValue::from_static(challenge);
             response
@@ -56,6 +59,9 @@ fn challenge(error: &Error) -> Option<&'static str> {
         }
         (StatusCode::UNAUTHORIZED, "invalid_dpop_proof") => {
             Some("DPoP error=\"invalid_dpop_proof\", algs=\"PS256 ES256 EdDSA\"")
+        }
+        (StatusCode::UNAUTHORIZED, "use_dpop_nonce") => {
+            Some("DPoP error=\"use_dpop_nonce\", algs=\"PS256 ES256 EdDSA\"")
         }
         (StatusCode::UNAUTHORIZED, _) => {
             Some("Bearer scope=\"appid_default\", error=\"invalid_token\"")

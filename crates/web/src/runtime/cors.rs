@@ -28,7 +28,7 @@ async fn allow(mut response: Response) -> Response {
     );
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("www-authenticate, retry-after"),
+        HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce"),
     );
     response
 }

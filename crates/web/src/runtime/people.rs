@@ -4,11 +4,12 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequestParts, Path, State},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
 use serde_json::{Value, json};
-use vestibule_engine::runtime::{Presented, Scheme};
+use vestibule_engine::runtime::{Presented, Scheme, UserInfo};
 use vestibule_model::object::RawObject;
 
 use super::{
@@ -53,7 +54,7 @@ impl FromRequestParts<App> for AccessToken {
         Ok(Self {
             token: token.to_owned(),
             scheme,
-            shown: Shown::of(parts),
+            shown: Shown::of(parts)?,
         })
     }
 }
@@ -122,8 +123,14 @@ async fn user_info(
     State(app): State<App>,
     At(tenant): At,
     token: AccessToken,
-) -> Result<Json<Value>, OauthError> {
-    Ok(Json(app.engine.user_info(tenant, token.presented()).await?))
+) -> Result<Response, OauthError> {
+    let info = app.engine.user_info(tenant, token.presented()).await?;
+    Ok(match info {
+        UserInfo::Plain(info) => Json(info).into_response(),
+        UserInfo::Signed(token) => {
+            ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
+        }
+    })
 }
 
 async fn note_activity(

@@ -1,20 +1,20 @@
 //! What handlers of this plane take from requests.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use vestibule_engine::{
     Error, Kind,
-    runtime::{ClientRequest, Possession},
+    runtime::{ClientCertificate, ClientRequest, Possession},
 };
 use vestibule_model::id::TenantId;
 use vestibule_wire::parameters::Parameters;
 
-use crate::{App, error::OauthError};
+use crate::{App, error::OauthError, proxy::Peer};
 
 /// The `{tenantId}` of the path.
 pub(super) struct At(pub(super) TenantId);
@@ -45,37 +45,53 @@ pub(super) struct ClientCall {
     shown: Shown,
 }
 
-/// What a request shows of a key, and what the request is.
+/// What a request shows of a key or a certificate, and what the request is.
 #[derive(Default)]
-pub(super) struct Shown(Option<(String, String, String)>);
+pub(super) struct Shown {
+    proof: Option<(String, String, String)>,
+    certificate: Option<ClientCertificate>,
+}
 
 impl Shown {
-    /// Reads the `DPoP` headers. Several make no proof.
-    pub(super) fn of(parts: &Parts) -> Self {
+    /// Reads the `DPoP` headers, of which several make no proof, and what a trusted proxy said of the certificate.
+    ///
+    /// # Errors
+    /// `Invalid` for a certificate that a trusted proxy passed on and that cannot be read.
+    pub(super) fn of(parts: &Parts) -> Result<Self, Error> {
+        let unreadable = |_| Error::invalid("The client certificate cannot be read.");
+        let certificate = match parts.extensions.get::<Peer>() {
+            Some(peer) => peer.certificate.clone().map_err(unreadable)?,
+            None => None,
+        };
         let headers = parts.headers.get_all("dpop").iter();
         let mut proofs: Vec<&str> = headers
             .map(|value| value.to_str().unwrap_or_default())
             .collect();
-        if proofs.is_empty() {
-            return Self(None);
-        }
         proofs.truncate(2);
-        Self(Some((
-            proofs.join(","),
-            parts.method.to_string(),
-            parts.uri.path().to_owned(),
-        )))
+        let proof = (!proofs.is_empty()).then(|| {
+            (
+                proofs.join(","),
+                parts.method.to_string(),
+                parts.uri.path().to_owned(),
+            )
+        });
+        Ok(Self { proof, certificate })
     }
 
     /// For the engine.
     pub(super) fn possession(&self) -> Possession<'_> {
-        match &self.0 {
+        let certificate = self.certificate.as_ref();
+        match &self.proof {
             Some((proof, method, path)) => Possession {
                 proof: Some(proof),
                 method,
                 path,
+                certificate,
             },
-            None => Possession::default(),
+            None => Possession {
+                certificate,
+                ..Possession::default()
+            },
         }
     }
 }
@@ -108,7 +124,7 @@ impl FromRequest<App> for ClientCall {
             ),
             None => None,
         };
-        let (from, shown) = (client_address(&parts), Shown::of(&parts));
+        let (from, shown) = (client_address(&parts), Shown::of(&parts)?);
         let form = read_form(Request::from_parts(parts, body), app).await?;
         Ok(Self {
             tenant,
@@ -120,12 +136,10 @@ impl FromRequest<App> for ClientCall {
     }
 }
 
-/// Where a request came from: the other end of the connection.
+/// Where a request came from: the other end of the connection, before trusted proxies.
 pub(super) fn client_address(parts: &Parts) -> IpAddr {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip())
+    let peer = parts.extensions.get::<Peer>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address)
 }
 
 /// Reads a form: multipart, JSON or urlencoded, told apart by content type and, where that is missing, by the first byte.

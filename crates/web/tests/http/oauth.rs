@@ -12,6 +12,7 @@ mod farewell;
 mod keys;
 mod metadata;
 mod mobile;
+mod mutual;
 mod objects;
 mod pages;
 mod pairwise;

@@ -179,7 +179,10 @@ impl Checked {
 
     /// The answer as one signed member (JARM section 2.1). What cannot be signed does not go out unsigned.
     fn signed(&self, members: &[(&'static str, String)]) -> (&'static str, String) {
-        let key = &self.state.signing_key;
+        let found = self.state.applications.get(&self.client);
+        let wanted =
+            found.and_then(|one| one.application.metadata.authorization_signed_response_alg);
+        let key = self.state.signer(wanted);
         let header = json!({"alg": key.algorithm().name(), "kid": key.kid(), "typ": "JWT"});
         let mut claims: Map<String, Value> = members
             .iter()

@@ -1,7 +1,10 @@
 //! The rules that metadata obey.
 
+use std::net::IpAddr;
+
 use super::{
-    AuthMethod, ClientMetadata, ClientSurface, SignatureAlgorithm, SubjectType, keys, uri,
+    AuthMethod, ClientMetadata, ClientSurface, DistinguishedName, SignatureAlgorithm, SubjectType,
+    keys, uri,
 };
 use crate::Invalid;
 
@@ -264,6 +267,17 @@ fn certificate(m: &ClientMetadata) -> Result<(), Invalid> {
         return Err(Invalid::new(
             "tls_client_auth_subject_dn",
             "exactly one of the tls_client_auth members says whose certificate it is",
+        ));
+    }
+    if let Some(subject) = &m.tls_client_auth_subject_dn {
+        DistinguishedName::parse(subject)
+            .map_err(|error| Invalid::new("tls_client_auth_subject_dn", error.reason))?;
+    }
+    let address = m.tls_client_auth_san_ip.as_deref();
+    if address.is_some_and(|text| text.parse::<IpAddr>().is_err()) {
+        return Err(Invalid::new(
+            "tls_client_auth_san_ip",
+            "must be an IPv4 or IPv6 address",
         ));
     }
     Ok(())
