@@ -25,6 +25,8 @@ pub struct OauthConfig {
     pub dpop: Demand,
     /// Whether access tokens say in their header that they are (RFC 9068).
     pub jwt_access_tokens: bool,
+    /// Whether devices without a browser may ask people to let them in elsewhere (RFC 8628).
+    pub device_authorization: bool,
 }
 
 /// How far something goes.
@@ -110,6 +112,8 @@ pub struct Demands {
     pub signed_client_authentication: bool,
     /// Whether applications may send a person's password.
     pub passwords: bool,
+    /// Whether devices may ask people to let them in elsewhere.
+    pub devices: bool,
     /// Seconds that a code is good for.
     pub code_seconds: i64,
     /// Whether what applications sign may say only what was made within the hour and ends within one.
@@ -129,6 +133,7 @@ impl OauthConfig {
             public_clients: true,
             signed_client_authentication: false,
             passwords: true,
+            devices: self.device_authorization,
             code_seconds: 300,
             short_request_objects: false,
             client_algorithms: &SigningAlgorithm::ALL,
@@ -143,6 +148,8 @@ impl OauthConfig {
                 public_clients: false,
                 signed_client_authentication: true,
                 passwords: false,
+                // Who asks and who is asked are not at one place: nothing binds the one to the other.
+                devices: false,
                 code_seconds: 60,
                 short_request_objects: true,
                 client_algorithms: &SigningAlgorithm::STRICT,
@@ -161,6 +168,7 @@ impl Default for OauthConfig {
             jarm: true,
             dpop: Demand::Allowed,
             jwt_access_tokens: false,
+            device_authorization: false,
         }
     }
 }
@@ -201,12 +209,11 @@ mod tests {
 
     #[test]
     fn a_profile_prevails_over_the_switches() {
-        let fapi =
-            r#"{"profile":"fapi2","signingAlgorithm":"PS256","dpop":"off","pushedRequests":"off"}"#;
+        let fapi = r#"{"profile":"fapi2","signingAlgorithm":"PS256","dpop":"off","pushedRequests":"off","deviceAuthorization":true}"#;
         let demands = read(fapi).unwrap().demands();
         assert!(demands.dpop.is_required() && demands.pushed_requests.is_required());
         assert!(demands.pkce && demands.signed_client_authentication);
-        assert!(!demands.public_clients && !demands.passwords);
+        assert!(!demands.public_clients && !demands.passwords && !demands.devices);
         assert_eq!(demands.code_seconds, 60);
         assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
     }
@@ -222,6 +229,7 @@ mod tests {
             r#"{"dpop":true}"#,
             r#"{"pushedRequests":"on"}"#,
             r#"{"jarm":"yes"}"#,
+            r#"{"deviceAuthorization":"allowed"}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
