@@ -13,6 +13,7 @@ mod claims;
 mod client;
 mod code;
 mod custom;
+pub mod device;
 mod directory;
 mod dpop;
 mod farewell;

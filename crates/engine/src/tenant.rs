@@ -29,6 +29,7 @@ use vestibule_store::{
     scope::Tenant,
     snapshot::{Revocation, RevocationKind, SealedKey},
 };
+use vestibule_wire::token::DEVICE_CODE;
 
 use crate::{
     Engine, Error, MutualTls, Result, access::Writer, config::Configuration, keys::algorithm_of,
@@ -99,7 +100,13 @@ impl ApplicationState {
         if !self.is_public() {
             return metadata.may_use(grant);
         }
-        grant == "authorization_code" || (grant == "refresh_token" && self.gets_refresh_tokens())
+        match grant {
+            "authorization_code" => true,
+            "refresh_token" => self.gets_refresh_tokens(),
+            // Without a secret anybody could ask in its name: it must say that it is on devices.
+            DEVICE_CODE => metadata.names_grant(grant),
+            _ => false,
+        }
     }
 
     /// Whether it gets refresh tokens where the instance gives any. A public client gets them only where it says so: they are

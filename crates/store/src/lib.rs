@@ -8,6 +8,7 @@ mod application;
 pub mod client;
 mod config;
 mod db;
+pub mod device;
 mod dialect;
 pub mod directory;
 mod error;

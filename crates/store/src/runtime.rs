@@ -345,13 +345,14 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Removes codes, sessions, pushed requests, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
+    /// Removes codes, sessions, pushed requests, requests of devices, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
     pub fn delete_expired_runtime(&mut self, now: Timestamp) -> Result<u64> {
         let mut removed = 0;
         for (table, key) in [
             ("auth_codes", "code_hash"),
             ("sessions", "id_hash"),
             ("pushed_requests", "uri_hash"),
+            ("device_requests", "device_hash"),
             ("refresh_tokens", "token_hash"),
             ("used_assertions", "id_hash"),
             ("initial_access_tokens", "id"),

@@ -9,13 +9,22 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
     ("consent", include_str!("../../../templates/consent.html")),
     ("notice", include_str!("../../../templates/notice.html")),
     ("message", include_str!("../../../templates/message.html")),
     ("post", include_str!("../../../templates/post.html")),
+    (
+        "device-code",
+        include_str!("../../../templates/device-code.html"),
+    ),
+    ("device", include_str!("../../../templates/device.html")),
+    (
+        "device-end",
+        include_str!("../../../templates/device-end.html"),
+    ),
     ("logout", include_str!("../../../templates/logout.html")),
 ];
 
@@ -162,6 +171,10 @@ mod tests {
                 "{language}"
             );
             assert!(texts["consent_back"].contains("{host}"), "{language}");
+            assert!(
+                texts["device_intro"].contains("{application}"),
+                "{language}"
+            );
         }
     }
 }

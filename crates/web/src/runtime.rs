@@ -1,6 +1,7 @@
 //! The runtime plane: the OAuth server and the Profiles API (contract/runtime.md sections 3 to 7).
 
 mod cors;
+mod device;
 mod discovery;
 mod people;
 mod registration;
@@ -19,6 +20,7 @@ pub fn routes() -> Vec<Route> {
         tokens::routes(),
         people::routes(),
         registration::routes(),
+        device::routes(),
     ]
     .into_iter()
     .flatten()

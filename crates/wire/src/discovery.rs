@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
-use crate::claims_request::CLAIM_SCOPES;
+use crate::{claims_request::CLAIM_SCOPES, token::DEVICE_CODE};
 
 /// `acr` of somebody who gave a password.
 pub const PASSWORD: &str = "1";
@@ -55,6 +55,8 @@ pub struct Discovery {
     require_pushed_authorization_requests: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_authorization_endpoint: Option<String>,
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
     frontchannel_logout_supported: bool,
@@ -137,6 +139,9 @@ impl Discovery {
             "client_credentials",
             "urn:ietf:params:oauth:grant-type:jwt-bearer",
         ];
+        if demands.devices {
+            grants.push(DEVICE_CODE);
+        }
         grants.retain(|grant| demands.passwords || *grant != "password");
         let at = |path: &str| format!("{issuer}/{path}");
         let scopes = CLAIM_SCOPES.iter().map(|(scope, _)| *scope);
@@ -157,6 +162,7 @@ impl Discovery {
                 .then(|| at("par")),
             require_pushed_authorization_requests: demands.pushed_requests.is_required(),
             registration_endpoint: None,
+            device_authorization_endpoint: demands.devices.then(|| at("device_authorization")),
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,

@@ -11,3 +11,4 @@ pub mod records;
 pub mod redirect;
 pub mod target;
 pub mod token;
+pub mod user_code;

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The grant of RFC 8628.
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// What the token endpoint answers. It does not print: every member is a secret.
 #[derive(Serialize, JsonSchema)]
 pub struct TokenAnswer {
@@ -30,6 +33,23 @@ pub struct Pushed {
     pub request_uri: String,
     /// Seconds, a number.
     pub expires_in: i64,
+}
+
+/// What the device authorization endpoint answers (RFC 8628 section 3.2). It does not print: `device_code` is a secret.
+#[derive(Serialize, JsonSchema)]
+pub struct DeviceAuthorization {
+    /// What the device shows to the token endpoint.
+    pub device_code: String,
+    /// What the person enters.
+    pub user_code: String,
+    /// Where the person enters it.
+    pub verification_uri: String,
+    /// The same with the code filled in.
+    pub verification_uri_complete: String,
+    /// Seconds, a number.
+    pub expires_in: i64,
+    /// Seconds between two requests of the device.
+    pub interval: i64,
 }
 
 /// What the introspection endpoint answers.

@@ -24,6 +24,7 @@ use vestibule_wire::{
 };
 
 pub(super) use self::checked::{application, foreign_redirect};
+pub(super) use self::consent::ATTRIBUTES;
 pub use self::consent::ConsentForm;
 use self::{
     checked::Checked,
@@ -426,7 +427,7 @@ impl Engine {
     }
 }
 
-fn problem(error: &Error) -> Option<Problem> {
+pub(super) fn problem(error: &Error) -> Option<Problem> {
     match (error.kind, error.code) {
         (_, "invalid_grant") => Some(Problem::Wrong),
         (_, "user_disabled") => Some(Problem::Disabled),

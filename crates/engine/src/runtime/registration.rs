@@ -20,6 +20,7 @@ use vestibule_model::{
     id::{ClientId, TenantId},
     time::Timestamp,
 };
+use vestibule_wire::token::DEVICE_CODE;
 
 use super::bearer::invalid_token;
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// Grants of clients that nobody vouches for.
-const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
+const GRANTS: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 /// A request to register a client.
 pub struct NewClient<'a> {
@@ -237,17 +238,18 @@ impl Engine {
                 .grant_types
                 .push(String::from("authorization_code"));
         }
-        if metadata.response_types.is_empty() {
+        let uses_codes = metadata.names_grant("authorization_code");
+        if metadata.response_types.is_empty() && uses_codes {
             metadata.response_types.push(String::from("code"));
         }
         let foreign = |grant: &String| !GRANTS.contains(&grant.as_str());
         if metadata.grant_types.iter().any(foreign) {
             return Err(refused(Invalid::new(
                 "grant_types",
-                "clients that register themselves use authorization_code and refresh_token",
+                "clients that register themselves use authorization_code, refresh_token and the codes of devices",
             )));
         }
-        if metadata.redirect_uris.is_empty() {
+        if metadata.redirect_uris.is_empty() && uses_codes {
             return Err(refused(Invalid::new("redirect_uris", "is required")));
         }
         metadata

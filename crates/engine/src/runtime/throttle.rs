@@ -9,7 +9,8 @@ use std::{
 
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use vestibule_model::time::Timestamp;
+use vestibule_crypto::token::TokenHash;
+use vestibule_model::{id::TenantId, time::Timestamp};
 
 use crate::{Error, Kind};
 
@@ -19,6 +20,19 @@ const USER_LIMIT: u32 = 11;
 const ADDRESS_LIMIT: u32 = 100;
 /// Clients that register themselves from one address in a minute.
 const REGISTRATION_LIMIT: u32 = 20;
+/// Devices for which one address asks for codes in a minute.
+const DEVICE_LIMIT: u32 = 60;
+/// Wrong codes of devices that are entered from one address in a minute.
+const GUESS_LIMIT: u32 = 10;
+/// Wrong codes of devices that are entered at one instance in a minute, wherever they come from. With a thousand devices waiting all the
+/// time, a day of guessing finds one of them with a chance of half a percent, and lets it into the guesser's own account.
+const INSTANCE_GUESS_LIMIT: u32 = 100;
+/// Seconds between two requests of a device until it is told otherwise.
+pub(super) const FIRST_INTERVAL: i64 = 5;
+/// Seconds that the interval grows by when a device asks too often (RFC 8628 section 3.5).
+const INTERVAL_STEP: i64 = 5;
+/// Milliseconds that a request of a device may be early: timers and networks are not exact.
+const EARLY: i64 = 500;
 /// How long counting and blocking last, in seconds.
 const MINUTE: i64 = 60;
 /// Most users and addresses that are remembered; the least recently seen make room.
@@ -29,6 +43,31 @@ pub(crate) struct Throttle {
     users: Cache<[u8; 32], Arc<Mutex<Window>>>,
     addresses: Cache<IpAddr, Arc<Mutex<Window>>>,
     registrations: Cache<IpAddr, Arc<Mutex<Window>>>,
+    devices: Cache<IpAddr, Arc<Mutex<Window>>>,
+    guesses: Cache<IpAddr, Arc<Mutex<Window>>>,
+    guessed: Cache<TenantId, Arc<Mutex<Window>>>,
+    polls: Cache<String, Arc<Mutex<Poll>>>,
+}
+
+/// How a device asks for its tokens.
+struct Poll {
+    last: Timestamp,
+    interval: i64,
+}
+
+/// A code of a device that somebody entered.
+pub(super) struct Guess {
+    windows: [Arc<Mutex<Window>>; 2],
+}
+
+impl Guess {
+    /// It was right: it does not count.
+    pub(super) fn succeeded(self) {
+        for window in self.windows {
+            let mut window = window.lock();
+            window.count = window.count.saturating_sub(1);
+        }
+    }
 }
 
 /// Attempts since a moment.
@@ -57,6 +96,10 @@ impl Throttle {
             users: remember(),
             addresses: remember(),
             registrations: remember(),
+            devices: remember(),
+            guesses: remember(),
+            guessed: remember(),
+            polls: remember(),
         }
     }
 
@@ -90,6 +133,60 @@ impl Throttle {
             .lock()
             .count(REGISTRATION_LIMIT, now)
     }
+
+    /// Counts a device that asks for codes from an address.
+    ///
+    /// # Errors
+    /// `Throttled` while too many did.
+    pub(super) fn device(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.devices
+            .get_with(network(from), || Window::new(now))
+            .lock()
+            .count(DEVICE_LIMIT, now)
+    }
+
+    /// Counts a code of a device that somebody entered.
+    ///
+    /// # Errors
+    /// `Throttled` while there were too many wrong ones from the address, or at the instance.
+    pub(super) fn guess(
+        &self,
+        tenant: TenantId,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Guess, Error> {
+        let address = self.guesses.get_with(network(from), || Window::new(now));
+        address.lock().count(GUESS_LIMIT, now)?;
+        let instance = self.guessed.get_with(tenant, || Window::new(now));
+        instance.lock().count(INSTANCE_GUESS_LIMIT, now)?;
+        Ok(Guess {
+            windows: [address, instance],
+        })
+    }
+
+    /// Whether a device asks again too soon; its interval grows then. Only codes that were [`Throttle::polled`] are remembered.
+    pub(super) fn polls_too_fast(&self, code: &TokenHash, now: Timestamp) -> bool {
+        let Some(poll) = self.polls.get(code.as_str()) else {
+            return false;
+        };
+        let mut poll = poll.lock();
+        let early = now.millis() < poll.last.plus_seconds(poll.interval).millis() - EARLY;
+        poll.last = now;
+        if early {
+            poll.interval += INTERVAL_STEP;
+        }
+        early
+    }
+
+    /// Remembers that a device asked with a code that there is.
+    pub(super) fn polled(&self, code: &TokenHash, now: Timestamp) {
+        self.polls.get_with(code.as_str().to_owned(), || {
+            Arc::new(Mutex::new(Poll {
+                last: now,
+                interval: FIRST_INTERVAL,
+            }))
+        });
+    }
 }
 
 impl Window {
@@ -120,9 +217,10 @@ impl Window {
     }
 }
 
-fn remember<K>() -> Cache<K, Arc<Mutex<Window>>>
+fn remember<K, V>() -> Cache<K, Arc<Mutex<V>>>
 where
     K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Send + 'static,
 {
     Cache::builder()
         .max_capacity(MOST)

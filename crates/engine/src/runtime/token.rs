@@ -11,7 +11,7 @@ use vestibule_store::{
     runtime::{Grant, RefreshToken},
     scope::Tenant,
 };
-use vestibule_wire::token::{Confirmation, TokenAnswer};
+use vestibule_wire::token::{Confirmation, DEVICE_CODE, TokenAnswer};
 
 use super::{
     ClientRequest,
@@ -40,7 +40,7 @@ impl Engine {
         let grant = required(request, "grant_type")?;
         match grant {
             "authorization_code" | "password" | "client_credentials" | "refresh_token"
-            | JWT_BEARER
+            | JWT_BEARER | DEVICE_CODE
                 if !application.may_use(grant) =>
             {
                 Err(Error::new(
@@ -68,6 +68,9 @@ impl Engine {
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
             JWT_BEARER => self.custom_tokens(&state, application, request).await,
+            DEVICE_CODE if state.demands.devices => {
+                self.device_tokens(&state, application, request).await
+            }
             _ => Err(Error::new(
                 Kind::Invalid,
                 "unsupported_grant_type",

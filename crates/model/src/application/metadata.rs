@@ -305,7 +305,12 @@ impl ClientMetadata {
 
     /// Whether it may use a grant.
     pub fn may_use(&self, grant: &str) -> bool {
-        self.grant_types.is_empty() || self.grant_types.iter().any(|one| one == grant)
+        self.grant_types.is_empty() || self.names_grant(grant)
+    }
+
+    /// Whether it says by name that it uses a grant.
+    pub fn names_grant(&self, grant: &str) -> bool {
+        self.grant_types.iter().any(|one| one == grant)
     }
 
     /// Whether it may ask for a scope.

@@ -29,6 +29,8 @@ pub struct OauthConfig {
     pub mutual_tls: Demand,
     /// Whether access tokens say in their header that they are (RFC 9068).
     pub jwt_access_tokens: bool,
+    /// Whether devices without a browser may ask people to let them in elsewhere (RFC 8628).
+    pub device_authorization: bool,
 }
 
 /// How far something goes.
@@ -120,6 +122,8 @@ pub struct Demands {
     pub passwords: bool,
     /// Whether a refresh token is replaced when it is used.
     pub refresh_rotation: bool,
+    /// Whether devices may ask people to let them in elsewhere.
+    pub devices: bool,
     /// Seconds that a code is good for.
     pub code_seconds: i64,
     /// Whether what applications sign may say only what was made within the hour and ends within one.
@@ -142,6 +146,7 @@ impl OauthConfig {
             signed_client_authentication: false,
             passwords: true,
             refresh_rotation: true,
+            devices: self.device_authorization,
             code_seconds: 300,
             short_request_objects: false,
             client_algorithms: &SigningAlgorithm::ALL,
@@ -163,6 +168,8 @@ impl OauthConfig {
                 signed_client_authentication: true,
                 passwords: false,
                 refresh_rotation: false,
+                // Who asks and who is asked are not at one place: nothing binds the one to the other.
+                devices: false,
                 code_seconds: 60,
                 short_request_objects: true,
                 client_algorithms: &SigningAlgorithm::STRICT,
@@ -183,6 +190,7 @@ impl Default for OauthConfig {
             dpop_nonce: false,
             mutual_tls: Demand::Off,
             jwt_access_tokens: false,
+            device_authorization: false,
         }
     }
 }
@@ -223,12 +231,12 @@ mod tests {
 
     #[test]
     fn a_profile_prevails_over_the_switches() {
-        let fapi =
-            r#"{"profile":"fapi2","signingAlgorithm":"PS256","dpop":"off","pushedRequests":"off"}"#;
+        let fapi = r#"{"profile":"fapi2","signingAlgorithm":"PS256","dpop":"off","pushedRequests":"off","deviceAuthorization":true}"#;
         let demands = read(fapi).unwrap().demands();
         assert!(demands.dpop.is_required() && demands.pushed_requests.is_required());
         assert!(demands.pkce && demands.signed_client_authentication);
-        assert!(!demands.public_clients && !demands.passwords && !demands.refresh_rotation);
+        assert!(!demands.public_clients && !demands.passwords);
+        assert!(!demands.refresh_rotation && !demands.devices);
         assert_eq!(demands.code_seconds, 60);
         assert!(demands.bound_tokens && !demands.mutual_tls.is_offered());
         assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
@@ -272,6 +280,7 @@ mod tests {
             r#"{"mutualTls":"on"}"#,
             r#"{"pushedRequests":"on"}"#,
             r#"{"jarm":"yes"}"#,
+            r#"{"deviceAuthorization":"allowed"}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -16,6 +16,7 @@ use vestibule_model::{
 use vestibule_store::{
     Db, DbOptions, Error, Page, Result, Store, Value,
     client::{Consent, InitialToken},
+    device::{DeviceRequest, DeviceState},
     directory::StoredUser,
     job::{JobEnd, JobFile, JobLines, JobStep},
     people::{PersonRows, ProfileRow, ProfileScan},
@@ -191,6 +192,16 @@ fn pushed_request() -> PushedRequest {
     }
 }
 
+fn device_request() -> DeviceRequest {
+    DeviceRequest {
+        client: ids().client,
+        state: DeviceState::Pending,
+        body: String::from("{}"),
+        answer: None,
+        good_until: NOW.plus_seconds(60),
+    }
+}
+
 fn refresh_token() -> RefreshToken {
     RefreshToken {
         grant: ids().grant,
@@ -247,6 +258,12 @@ fn populate(t: &mut Tenant<'_, '_>) -> Result<()> {
     t.use_assertion("assertion", NOW.plus_seconds(60))?;
     t.update_registration_hash(ids().client, "registration")?;
     t.insert_pushed_request("pushed", &pushed_request(), NOW)?;
+    let later = NOW.plus_seconds(120);
+    let waiting = device_request();
+    assert!(t.insert_device_request(("device", "user"), &waiting, NOW, later)?);
+    assert!(!t.insert_device_request(("other", "user"), &waiting, NOW, later)?);
+    assert!(t.insert_device_request(("device2", "user2"), &waiting, NOW, later)?);
+    assert!(t.answer_device_request("user2", Some("{}"), NOW)?);
     t.insert_proof("proof", NOW.plus_seconds(60))?;
     t.insert_refresh_token("refresh", &refresh_token(), NOW)?;
     t.insert_revocation(&Revocation {
@@ -343,6 +360,8 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.list_consents(ids().profile)?.is_empty());
     assert!(t.find_consent(ids().profile, ids().client)?.is_none());
     assert!(t.find_pushed_request("pushed")?.is_none());
+    assert!(t.find_device_request("device")?.is_none());
+    assert!(t.find_pending_device("user", NOW)?.is_none());
     assert!(t.list_signing_keys()?.is_empty());
     let snapshot = t.find_snapshot()?.ok_or_else(|| bad("no instance"))?;
     assert!(
@@ -401,6 +420,8 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     // What one instance has seen is new to another.
     assert!(t.use_assertion("assertion", later)?);
     assert!(!t.delete_pushed_request("pushed")?);
+    assert!(!t.answer_device_request("user", Some("{}"), NOW)?);
+    assert!(t.redeem_device_request("device2", NOW)?.is_none());
     // A proof that A has seen is new here.
     assert!(t.insert_proof("proof", later)?);
     assert!(!t.insert_proof("proof", later)?);
@@ -432,6 +453,10 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
         |t: &mut Tenant<'_, '_>| t.insert_session_client("session", ids().client),
         |t: &mut Tenant<'_, '_>| t.update_consent(ids().profile, &consent()),
         |t: &mut Tenant<'_, '_>| t.insert_pushed_request("stolen", &pushed_request(), NOW),
+        |t: &mut Tenant<'_, '_>| {
+            t.insert_device_request(("stolen", "stolen"), &device_request(), NOW, NOW)
+                .map(drop)
+        },
         |t: &mut Tenant<'_, '_>| t.insert_refresh_token("stolen", &refresh_token(), NOW),
     ] {
         assert!(
@@ -573,6 +598,7 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/runtime.rs"),
         include_str!("../../src/snapshot.rs"),
         include_str!("../../src/client.rs"),
+        include_str!("../../src/device.rs"),
         include_str!("../../src/session.rs"),
         include_str!("../../src/job.rs"),
         include_str!("../../src/job/files.rs"),

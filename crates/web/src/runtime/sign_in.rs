@@ -267,10 +267,10 @@ async fn style() -> impl IntoResponse {
 }
 
 /// What a browser sent to an instance: in the query of a `GET`, in a form otherwise. What is wrong with it is shown on a page.
-struct Sent {
-    parameters: Result<(TenantId, Parameters), Error>,
+pub(super) struct Sent {
+    pub(super) parameters: Result<(TenantId, Parameters), Error>,
     /// Where it came from.
-    from: IpAddr,
+    pub(super) from: IpAddr,
 }
 
 impl FromRequest<App> for Sent {

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, routing::post};
 use schemars::JsonSchema;
-use vestibule_wire::token::{Introspection, Pushed, TokenAnswer};
+use vestibule_wire::token::{DeviceAuthorization, Introspection, Pushed, TokenAnswer};
 
 use super::{cors, request::ClientCall};
 use crate::{
@@ -33,6 +33,8 @@ struct TokenForm {
     appid_access_token: Option<String>,
     /// For `refresh_token`.
     refresh_token: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:device_code`.
+    device_code: Option<String>,
     /// Instead of the `Authorization` header.
     client_id: Option<String>,
     /// Instead of the `Authorization` header.
@@ -57,6 +59,18 @@ struct PushedForm {
     response_type: String,
     /// Where the answer goes.
     redirect_uri: String,
+    /// Instead of the `Authorization` header.
+    client_id: Option<String>,
+    /// Instead of the `Authorization` header.
+    client_secret: Option<String>,
+}
+
+/// What a device asks for.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct DeviceForm {
+    /// Scopes.
+    scope: Option<String>,
     /// Instead of the `Authorization` header.
     client_id: Option<String>,
     /// Instead of the `Authorization` header.
@@ -90,6 +104,16 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("Keeps an authorization request and answers a URI for it.")
         .takes_as::<PushedForm>(FORM)
         .answers::<Pushed>(201),
+        Route::new(
+            "post",
+            "/oauth/v4/{tenantId}/device_authorization",
+            "device_authorization",
+            || post(authorize_device),
+        )
+        .guard(Guard::Client)
+        .summary("Codes for a device without a browser.")
+        .takes_as::<DeviceForm>(FORM)
+        .answers::<DeviceAuthorization>(200),
         Route::new("post", "/oauth/v4/{tenantId}/revoke", "revoke", || {
             post(revoke)
         })
@@ -117,6 +141,13 @@ async fn push(
 ) -> Result<(StatusCode, Json<Pushed>), OauthError> {
     let pushed = app.engine.push(&call.request()).await?;
     Ok((StatusCode::CREATED, Json(pushed)))
+}
+
+async fn authorize_device(
+    State(app): State<App>,
+    call: ClientCall,
+) -> Result<Json<DeviceAuthorization>, OauthError> {
+    Ok(Json(app.engine.authorize_device(&call.request()).await?))
 }
 
 async fn revoke(State(app): State<App>, call: ClientCall) -> Result<StatusCode, OauthError> {

@@ -91,7 +91,7 @@ impl Visitor {
     /// Shows what comes next.
     pub(super) fn show(&self, app: &App, step: Result<Step, Error>) -> Response {
         match step {
-            Ok(Step::Ask(form)) => self.form(app, &form),
+            Ok(Step::Ask(form)) => self.form(app, &form, "cloud_directory/sign_in"),
             Ok(Step::Consent(form)) => self.consent(app, &form),
             Ok(Step::Answer(answer)) => {
                 let mut response = match answer.mode {
@@ -172,7 +172,7 @@ impl Visitor {
     }
 
     /// Sets or removes the session's cookie. Frames of applications elsewhere ask silently, which browsers allow over https only.
-    fn keep(&self, app: &App, cookie: &SessionCookie, response: &mut Response) {
+    pub(super) fn keep(&self, app: &App, cookie: &SessionCookie, response: &mut Response) {
         let Some(tenant) = self.tenant else { return };
         let (value, seconds) = match cookie {
             SessionCookie::Keep(secret, seconds) => (secret.expose(), *seconds),
@@ -233,14 +233,15 @@ impl Visitor {
         }
     }
 
-    fn form(&self, app: &App, form: &SignInForm) -> Response {
+    /// The sign-in form; what is filled in goes to this place of the instance.
+    pub(super) fn form(&self, app: &App, form: &SignInForm, to: &str) -> Response {
         let mut response = app.pages.render(Page {
             template: "sign-in",
             status: form.problem.map_or(StatusCode::OK, status_of),
             language: self.reads(form.language.as_deref()),
             content: context! {
                 action => minijinja::Value::from_safe_string(format!(
-                    "/oauth/v4/{}/cloud_directory/sign_in",
+                    "/oauth/v4/{}/{to}",
                     form.tenant
                 )),
                 context => form.context.as_str(),
@@ -286,7 +287,7 @@ impl Visitor {
     }
 
     /// Sets the cookie that tells this browser apart, if it has none.
-    fn remember(&self, app: &App, response: &mut Response) {
+    pub(super) fn remember(&self, app: &App, response: &mut Response) {
         if self.fresh {
             let secure = if is_secure(app) { "; Secure" } else { "" };
             let cookie = format!(
@@ -321,7 +322,7 @@ impl Visitor {
         })
     }
 
-    fn reads(&self, asked: Option<&str>) -> &'static str {
+    pub(super) fn reads(&self, asked: Option<&str>) -> &'static str {
         Pages::language(asked.or(self.language.as_deref()), self.accepted.as_deref())
     }
 }

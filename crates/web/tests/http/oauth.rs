@@ -7,6 +7,7 @@ mod clients;
 mod codes;
 mod consent;
 mod custom;
+mod device;
 mod dpop;
 mod farewell;
 mod keys;

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Scopes over what applications keep of people, which others than the instance's own get only when they ask.
-const ATTRIBUTES: [&str; 3] = [
+pub(in crate::runtime) const ATTRIBUTES: [&str; 3] = [
     "appid_readprofile",
     "appid_readuserattr",
     "appid_writeuserattr",

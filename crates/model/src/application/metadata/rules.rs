@@ -21,6 +21,13 @@ const GRANTS: [&str; 7] = [
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ];
 
+/// What of it a client can show that does not prove who it is.
+const PUBLIC_GRANTS: [&str; 3] = [
+    "authorization_code",
+    "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code",
+];
+
 pub(super) fn check(m: &ClientMetadata) -> Result<(), Invalid> {
     redirects(m)?;
     texts(m)?;
@@ -183,11 +190,11 @@ fn grants(m: &ClientMetadata) -> Result<(), Invalid> {
     if m.token_endpoint_auth_method == Some(AuthMethod::None)
         && m.grant_types
             .iter()
-            .any(|grant| !matches!(grant.as_str(), "authorization_code" | "refresh_token"))
+            .any(|grant| !PUBLIC_GRANTS.contains(&grant.as_str()))
     {
         return Err(Invalid::new(
             "grant_types",
-            "a client that does not prove who it is uses codes and refresh tokens only",
+            "a client that does not prove who it is uses codes, codes of devices and refresh tokens only",
         ));
     }
     Ok(())
