@@ -1,10 +1,15 @@
 //! Which language a person reads (RFC 9110 section 12.5.4, RFC 4647 section 3.4).
 
-/// The best of `available` for what an application asked for and what the browser accepts; the first one when nothing fits.
+/// Most languages of an application's list that are looked at.
+const MOST_ASKED: usize = 20;
+
+/// The best of `available` for what an application asked for, one language or a list with spaces between (OpenID Connect Core section
+/// 3.1.2.1), and for what the browser accepts; the first one when nothing fits.
 /// Mobile SDKs send locale ids such as `en_US` (contract/runtime.md section 4.1).
 pub fn choose<'a>(asked: Option<&str>, accepted: Option<&str>, available: &[&'a str]) -> &'a str {
     let mut wanted: Vec<String> = Vec::new();
-    wanted.extend(asked.map(normalize));
+    let asked = asked.unwrap_or_default().split(' ');
+    wanted.extend(asked.take(MOST_ASKED).map(normalize));
     wanted.extend(ranked(accepted.unwrap_or_default()));
     wanted
         .iter()
@@ -74,6 +79,7 @@ mod tests {
     fn what_was_asked_for_precedes_what_is_accepted() {
         for (asked, accepted, best) in [
             (Some("de_AT"), Some("pt"), "de"),
+            (Some("fr se pt"), Some("de"), "pt-BR"),
             (Some("null"), Some("pt-PT, en;q=0.5"), "pt-BR"),
             (None, Some("xx, zh-Hans;q=0.9, de;q=0.95"), "de"),
             (None, Some("*, de;q=0"), "en"),

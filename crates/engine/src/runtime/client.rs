@@ -211,8 +211,10 @@ impl Engine {
                     rest.is_empty() || (!strict && matches!(rest, "/token" | "/par"))
                 })
         };
-        // Nobody else may be meant: an assertion that is good elsewhere could have been made for there.
+        // Nobody else may be meant: an assertion that is good elsewhere could have been made for there. FAPI 2.0 takes no list at all
+        // (security profile section 5.3.2.1).
         let meant = match claims.get("aud")? {
+            Value::Array(_) if state.demands.signed_client_authentication => false,
             Value::Array(audiences) => !audiences.is_empty() && audiences.iter().all(meant),
             audience => meant(audience),
         };
