@@ -18,7 +18,7 @@ use vestibule_store::{
 };
 use vestibule_wire::{
     claims_request::CLAIM_SCOPES,
-    token::{DEVICE_CODE, DeviceAuthorization, TokenAnswer},
+    token::{Confirmation, DEVICE_CODE, DeviceAuthorization, TokenAnswer},
     user_code::UserCode,
 };
 
@@ -187,15 +187,15 @@ impl Engine {
                 return Err(unanswered("access_denied", "The person did not agree."));
             }
         }
-        let jkt = self.shown_key(state, holder).await?;
-        self.redeem_device(state, application, (hash, jkt)).await
+        let bound = self.shown_key(state, holder).await?;
+        self.redeem_device(state, application, (hash, bound)).await
     }
 
     async fn redeem_device(
         &self,
         state: &TenantState,
         application: &ApplicationState,
-        (hash, jkt): (TokenHash, Option<String>),
+        (hash, bound): (TokenHash, Confirmation),
     ) -> Result<TokenAnswer> {
         let (client, now) = (application.application.client_id, self.now());
         let grant = GrantId::from_random_bytes(self.random_id());
@@ -212,7 +212,7 @@ impl Engine {
                 };
                 let mut allowed: Allowed =
                     serde_json::from_str(&answer).map_err(Error::internal)?;
-                allowed.basis.jkt = jkt;
+                allowed.basis.bound = bound;
                 let Some(person) = Person::find(t, allowed.profile, &allowed.basis.provider)?
                 else {
                     return Ok(None);
