@@ -60,7 +60,7 @@ impl Engine {
             .to_owned();
         let person = self
             .store()
-            .read::<_, Error>(state.id, move |t| Person::find(t, profile, &provider))
+            .read::<_, Error>(state.id, move |t| Person::describe(t, profile, &provider))
             .await?
             .ok_or_else(invalid_token)?;
         let words = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -35,8 +35,28 @@ impl Person {
         }
     }
 
+    /// The same for who is only described, not given tokens: the roles are left out.
+    pub(super) fn describe(
+        t: &mut Tenant<'_, '_>,
+        profile: ProfileId,
+        provider: &str,
+    ) -> Result<Option<Self>> {
+        match t.find_profile(profile)? {
+            Some(profile) => Self::without_roles(t, profile, provider).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Completes a profile.
     pub(super) fn of(t: &mut Tenant<'_, '_>, profile: Profile, provider: &str) -> Result<Self> {
+        let roles = t.list_user_roles(profile.id)?;
+        Ok(Self {
+            roles,
+            ..Self::without_roles(t, profile, provider)?
+        })
+    }
+
+    fn without_roles(t: &mut Tenant<'_, '_>, profile: Profile, provider: &str) -> Result<Self> {
         let identities = t.list_identities(profile.id)?;
         let user = match identities
             .iter()
@@ -48,7 +68,7 @@ impl Person {
         };
         Ok(Self {
             tenant: t.id(),
-            roles: t.list_user_roles(profile.id)?,
+            roles: Vec::new(),
             provider: provider.to_owned(),
             identities,
             user,
