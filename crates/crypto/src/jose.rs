@@ -6,6 +6,8 @@ mod jwk;
 mod signing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,4 +1,5 @@
-//! Requests that the service itself sends to addresses that clients name: their key sets, sector lists and logout addresses.
+//! Requests that the service itself sends to addresses that clients name: their key sets, sector lists, signed requests and logout
+//! addresses.
 //!
 //! A client must not make the service talk to what only the service can reach (server-side request forgery). So: `https` only, no
 //! redirects, no proxy; the host is resolved here, every address of it must be one of the public internet, and the connection goes to
@@ -22,6 +23,9 @@ use crate::Engine;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of an answer that are read.
 const MOST_BYTES: usize = 64 << 10;
+/// What is asked for: key sets, lists, signed requests.
+const ACCEPTED: &str =
+    "application/json, application/jwk-set+json, application/oauth-authz-req+jwt, application/jwt";
 /// Most such requests of this process at one time.
 const MOST_AT_ONCE: usize = 32;
 /// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
@@ -69,11 +73,7 @@ impl Engine {
     pub(crate) async fn fetch(&self, address: &str) -> Result<Vec<u8>, FetchError> {
         let (client, url) = self.reach(address).await?;
         let _slot = self.outbound().slots.acquire().await;
-        let sent = client
-            .get(url)
-            .header("accept", "application/json, application/jwk-set+json")
-            .send()
-            .await;
+        let sent = client.get(url).header("accept", ACCEPTED).send().await;
         let mut answer = successful(sent)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {

@@ -44,6 +44,7 @@ const TEXTS: &[Text] = texts!(
     "api/predicates.md",
     "api/runtime.md",
     "api/clients.md",
+    "api/certificates.md",
     "api/platform.md",
     "formats/bundle.md",
     "formats/hash-envelope.md",

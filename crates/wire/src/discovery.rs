@@ -95,6 +95,8 @@ pub struct Discovery {
     require_signed_request_object: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    require_request_uri_registration: bool,
     profiles_endpoint: String,
     management_endpoint: String,
     service_documentation: String,
@@ -202,7 +204,8 @@ impl Discovery {
             },
             require_signed_request_object: demands.request_objects.is_required(),
             request_parameter_supported: demands.request_objects.is_offered(),
-            request_uri_parameter_supported: false,
+            request_uri_parameter_supported: oauth.fetches_requests(),
+            require_request_uri_registration: oauth.fetches_requests(),
             profiles_endpoint: host.to_owned(),
             management_endpoint: format!("{host}/management/v4/{tenant}"),
             service_documentation: format!("{host}/docs"),

@@ -175,3 +175,75 @@ fn value_of(attribute: &AttributeTypeAndValue) -> Option<AttributeValue> {
     };
     Some(AttributeValue::text(&text))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde_json::json;
+
+    use super::*;
+
+    /// RFC 8705 appendix A: of version 1, without extensions.
+    const PLAIN: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+    /// Made with OpenSSL: `C` is a PrintableString, `O`, `OU` and `CN` are UTF-8, the address is an IA5String.
+    const RICH: &str = "MIICdTCCAhugAwIBAgIUTOOr2wi6spj8XkzdTwm4H9tE2IcwCgYIKoZIzj0EAwIwZjELMAkGA1UEBhMCREUxFjAUBgNVBAoMDUV4YW1wbGUsIEluYy4xHjAMBgNVBAsMBVNhbGVzMA4GA1UEAwwHTHXEjWnEhzEfMB0GCSqGSIb3DQEJARYQc2hvcEBleGFtcGxlLmNvbTAgFw0yNjExMjYxNDM1MzVaGA8yMTI2MTEwMjE0MzUzNVowZjELMAkGA1UEBhMCREUxFjAUBgNVBAoMDUV4YW1wbGUsIEluYy4xHjAMBgNVBAsMBVNhbGVzMA4GA1UEAwwHTHXEjWnEhzEfMB0GCSqGSIb3DQEJARYQc2hvcEBleGFtcGxlLmNvbTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBgAqiOlM5aBGOUXHRrzzLaMvryjNprZ2Rr8DGRittnwxyPzDvldbmJuDdzYLG/PrtL2g1RcBHagk+laVsdqtuejgaQwgaEwHQYDVR0OBBYEFI0Z5vtNrYHNYJe4800AjZcz5K7eMB8GA1UdIwQYMBaAFI0Z5vtNrYHNYJe4800AjZcz5K7eMA8GA1UdEwEB/wQFMAMBAf8wTgYDVR0RBEcwRYIQc2hvcC5leGFtcGxlLmNvbYYZaHR0cHM6Ly9zaG9wLmV4YW1wbGUuY29tL4cECgECA4EQc2hvcEBleGFtcGxlLmNvbTAKBggqhkjOPQQDAgNIADBFAiAKnfha6fgZP6Ok6cCATDIn/feH+0SiVfTzfbCwuCFJygIhAITAthQuerEixsaEc36yOT2FbAoaeV3OT45sORDZPZrI";
+
+    fn certificate(text: &str) -> Certificate {
+        Certificate::from_der(&STANDARD.decode(text).unwrap()).unwrap()
+    }
+
+    fn is_named(text: &str, member: &str, name: &str) -> bool {
+        let metadata = ClientMetadata::parse(json!({ member: name })).unwrap();
+        names(&certificate(text), &metadata)
+    }
+
+    #[test]
+    fn subjects_are_those_that_openssl_prints() {
+        let subject = "tls_client_auth_subject_dn";
+        assert!(is_named(PLAIN, subject, "CN=mtls"));
+        assert!(!is_named(PLAIN, subject, "CN=mtls,O=x"));
+        for good in [
+            r"emailAddress=shop@example.com,CN=Lu\C4\8Di\C4\87+OU=Sales,O=Example\, Inc.,C=DE",
+            "E=SHOP@example.com, OU=sales + CN=lučić, O=Example\\, Inc., C=de",
+            "1.2.840.113549.1.9.1=shop@example.com,2.5.4.3=Lučić+2.5.4.11=Sales,2.5.4.10=Example\\, Inc.,2.5.4.6=DE",
+        ] {
+            assert!(is_named(RICH, subject, good), "{good}");
+        }
+        for bad in [
+            "C=DE,O=Example\\, Inc.,CN=Lučić+OU=Sales,emailAddress=shop@example.com",
+            "emailAddress=shop@example.com,CN=Lučić,OU=Sales,O=Example\\, Inc.,C=DE",
+            "CN=Lučić+OU=Sales,O=Example\\, Inc.,C=DE",
+            "emailAddress=shop@example.com,CN=Lucic+OU=Sales,O=Example\\, Inc.,C=DE",
+        ] {
+            assert!(!is_named(RICH, subject, bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_read_and_can_be_missing() {
+        for (member, name) in [
+            ("tls_client_auth_san_dns", "shop.example.com"),
+            ("tls_client_auth_san_uri", "https://shop.example.com/"),
+            ("tls_client_auth_san_ip", "10.1.2.3"),
+            ("tls_client_auth_san_email", "shop@example.com"),
+        ] {
+            assert!(is_named(RICH, member, name), "{member}");
+            assert!(!is_named(PLAIN, member, name), "{member}");
+        }
+        assert!(!names(&certificate(RICH), &ClientMetadata::default()));
+    }
+
+    #[test]
+    fn certificates_are_good_for_a_time() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let plain = certificate(PLAIN);
+        // From 2018-10-18T12:37:09Z to 2022-05-02T12:37:09Z.
+        assert!(!is_good_at(&plain, at(1_539_866_228)) && is_good_at(&plain, at(1_539_866_229)));
+        assert!(is_good_at(&plain, at(1_651_495_029)) && !is_good_at(&plain, at(1_651_495_030)));
+        // Until 2126: past 2049 dates have another form.
+        assert!(is_good_at(&certificate(RICH), at(4_000_000_000)));
+        let der = STANDARD.decode(PLAIN).unwrap();
+        assert!(is_certificate(&der) && !is_certificate(&der[1..]) && !is_certificate(&[]));
+        assert!(!is_certificate(&[&der[..], &[0]].concat()));
+    }
+}

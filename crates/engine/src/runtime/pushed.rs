@@ -1,6 +1,8 @@
 //! Authorization requests that applications push before they send anybody (RFC 9126): who asks is known then, and what is asked for
 //! does not pass through the browser.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use vestibule_crypto::token::{PlainToken, TokenHash};
 use vestibule_model::{
@@ -119,11 +121,18 @@ impl Engine {
             .get("request_uri")
             .and_then(|uri| uri.strip_prefix(PREFIX))
         else {
-            let Some(object) = self.object(state, query) else {
-                return AuthorizationRequest::read(query).map_err(unanswerable);
+            let named = || application(state, query.get("client_id").unwrap_or_default());
+            let object = match (self.object(state, query), self.reference(state, query)) {
+                (None, None) => return AuthorizationRequest::read(query).map_err(unanswerable),
+                (Some(object), None) => Cow::Borrowed(object),
+                (None, Some(address)) => Cow::Owned(self.fetched_object(named()?, address).await?),
+                (Some(_), Some(_)) => {
+                    return Err(Error::invalid(
+                        "The parameters request and request_uri exclude each other.",
+                    ));
+                }
             };
-            let named = application(state, query.get("client_id").unwrap_or_default())?;
-            let parameters = self.signed_parameters(state, named, object).await?;
+            let parameters = self.signed_parameters(state, named()?, &object).await?;
             let parameters = Parameters::from_pairs(parameters)?;
             let mut request = AuthorizationRequest::read(&parameters).map_err(unanswerable)?;
             request.signed = true;
@@ -160,6 +169,13 @@ impl Engine {
         query
             .get("request")
             .filter(|_| state.demands.request_objects.is_offered())
+    }
+
+    /// The address of the request object of a request, where those are fetched.
+    fn reference<'a>(&self, state: &TenantState, query: &'a Parameters) -> Option<&'a str> {
+        query
+            .get("request_uri")
+            .filter(|_| state.oauth.fetches_requests())
     }
 }
 

@@ -2,7 +2,10 @@
 //! the browser adds is not looked at.
 
 use serde_json::{Map, Value};
-use vestibule_crypto::jose::{self, Header};
+use vestibule_crypto::{
+    dpop::token_hash,
+    jose::{self, Header},
+};
 
 use crate::{
     Engine, Error, Kind, Result,
@@ -61,6 +64,38 @@ impl Engine {
                 other => (name, other.to_string()),
             });
         Ok(parameters.collect())
+    }
+}
+
+impl Engine {
+    /// The request object at an address that the application registered (RFC 9101 section 5.2, OpenID Connect Core section 6.2). What
+    /// follows the number sign is the digest of what is there.
+    ///
+    /// # Errors
+    /// `invalid_request_uri` for an address that is not registered, cannot be reached, or holds something else.
+    pub(super) async fn fetched_object(
+        &self,
+        application: &ApplicationState,
+        address: &str,
+    ) -> Result<String> {
+        let refused = |why: &str| Error::new(Kind::Invalid, "invalid_request_uri", why);
+        let bare = |text: &str| text.split('#').next().unwrap_or_default().to_owned();
+        let metadata = &application.application.metadata;
+        let mut registered = metadata.request_uris.iter();
+        if !registered.any(|one| one == address || bare(one) == bare(address)) {
+            return Err(refused("The request_uri is not one of the application's."));
+        }
+        let body = self.fetch(&bare(address)).await.map_err(|error| {
+            tracing::info!(%error, client = %application.application.client_id, "a signed request cannot be had");
+            refused("The request at the request_uri cannot be had.")
+        })?;
+        let object = String::from_utf8(body)
+            .map_err(|_| refused("What is at the request_uri is no request."))?;
+        let digest = address.split_once('#').map(|(_, digest)| digest);
+        if digest.is_some_and(|digest| digest != token_hash(&object)) {
+            return Err(refused("What is at the request_uri is not what was meant."));
+        }
+        Ok(object.trim().to_owned())
     }
 }
 

@@ -19,6 +19,8 @@ pub struct OauthConfig {
     pub pushed_requests: Demand,
     /// Signed authorization requests (RFC 9101).
     pub request_objects: Demand,
+    /// Whether signed requests are fetched from addresses that applications registered, where signed requests are taken.
+    pub request_uris: bool,
     /// Whether applications may ask for signed answers (JARM).
     pub jarm: bool,
     /// Tokens that are bound to a key of the application (RFC 9449).
@@ -133,6 +135,11 @@ pub struct Demands {
 }
 
 impl OauthConfig {
+    /// Whether signed requests are fetched from elsewhere.
+    pub fn fetches_requests(&self) -> bool {
+        self.request_uris && self.request_objects.is_offered()
+    }
+
     /// What the instance insists on. This is the one place that knows what a profile means.
     pub fn demands(&self) -> Demands {
         let own = Demands {
@@ -185,6 +192,7 @@ impl Default for OauthConfig {
             signing_algorithm: SigningAlgorithm::RS256,
             pushed_requests: Demand::Allowed,
             request_objects: Demand::Off,
+            request_uris: false,
             jarm: true,
             dpop: Demand::Allowed,
             dpop_nonce: false,
@@ -227,6 +235,10 @@ mod tests {
         assert_eq!(some.signing_algorithm, SigningAlgorithm::EdDSA);
         assert!(some.demands().dpop.is_required() && !some.jarm);
         assert_eq!(some.pushed_requests, Demand::Allowed);
+        let alone = read(r#"{"requestUris":true}"#).unwrap();
+        assert!(!alone.fetches_requests());
+        let both = read(r#"{"requestUris":true,"requestObjects":"allowed"}"#).unwrap();
+        assert!(both.fetches_requests());
     }
 
     #[test]
@@ -281,6 +293,7 @@ mod tests {
             r#"{"pushedRequests":"on"}"#,
             r#"{"jarm":"yes"}"#,
             r#"{"deviceAuthorization":"allowed"}"#,
+            r#"{"requestUris":"allowed"}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

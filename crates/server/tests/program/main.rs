@@ -12,5 +12,6 @@ mod mail;
 mod migrate;
 mod moving;
 mod process;
+mod proxy;
 mod start;
 mod stop;

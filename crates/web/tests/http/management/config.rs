@@ -80,8 +80,11 @@ on_each_engine! {
             "signingAlgorithm": "RS256",
             "pushedRequests": "allowed",
             "requestObjects": "off",
+            "requestUris": false,
             "jarm": true,
             "dpop": "allowed",
+            "dpopNonce": false,
+            "mutualTls": "off",
             "jwtAccessTokens": false,
         });
         assert_eq!(at.get("config/oauth").await, defaults);
@@ -97,6 +100,9 @@ on_each_engine! {
             json!({"signingAlgorithm": "HS256"}),
             json!({"signingAlgorithm": "none"}),
             json!({"dpop": true}),
+            json!({"mutualTls": true}),
+            json!({"dpopNonce": "allowed"}),
+            json!({"requestUris": "allowed"}),
             json!({"jwtAccessTokens": "yes"}),
             json!([]),
         ] {

@@ -29,7 +29,8 @@ on_each_engine! {
         for (member, all) in [
             ("response_types_supported", json!(["code"])),
             ("subject_types_supported", json!(["public", "pairwise"])),
-            ("id_token_signing_alg_values_supported", json!(["RS256"])),
+            ("id_token_signing_alg_values_supported", json!(["RS256", "PS256", "ES256", "EdDSA"])),
+            ("userinfo_signing_alg_values_supported", json!(["RS256", "PS256", "ES256", "EdDSA"])),
             ("scopes_supported", json!(["openid", "profile", "email", "address", "phone"])),
         ] {
             assert_eq!(found[member], all, "{member}");

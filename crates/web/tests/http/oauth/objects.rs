@@ -153,7 +153,7 @@ on_each_engine! {
         let grants = found["grant_types_supported"].as_array().unwrap();
         assert!(!grants.contains(&json!("password")) && grants.contains(&json!("authorization_code")), "{found}");
         assert_eq!(found["require_pushed_authorization_requests"], true);
-        assert_eq!(found["id_token_signing_alg_values_supported"], json!(["ES256"]));
+        assert_eq!(found["id_token_signing_alg_values_supported"], json!(["ES256", "PS256", "EdDSA"]));
     }
 
     async fn the_profile_puts_it_all_together(server) {

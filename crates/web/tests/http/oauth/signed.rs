@@ -54,7 +54,7 @@ on_each_engine! {
         };
         let found = discover().await;
         assert_eq!(found["response_modes_supported"], json!(["query", "form_post", "web_message", "jwt", "query.jwt", "form_post.jwt"]));
-        assert_eq!(found["authorization_signing_alg_values_supported"], json!(["RS256"]));
+        assert_eq!(found["authorization_signing_alg_values_supported"], json!(["RS256", "PS256", "ES256", "EdDSA"]));
         client.instance.put("config/oauth", json!({"jarm": false})).await.expect(200);
         let found = discover().await;
         assert_eq!(found["response_modes_supported"], json!(["query", "form_post", "web_message"]));
