@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
     family::profiles::UsersProfile,
-    id::{ClientId, ProfileId, TenantId},
+    id::{ProfileId, TenantId},
     object::RawObject,
 };
 
 use super::{
     Presented, basis::claims_for, bearer::invalid_token, claims::USERINFO_CLAIMS, person::Person,
-    subject::SEALED_PROFILE,
+    resource::owner_of, subject::SEALED_PROFILE,
 };
 use crate::{
     Engine, Error, Result,
@@ -190,13 +190,12 @@ impl Engine {
     }
 }
 
-/// The application that a token is for.
+/// The application that a token was given to.
 fn audience<'s>(
     state: &'s TenantState,
     claims: &Map<String, Value>,
 ) -> Option<&'s ApplicationState> {
-    let first = claims.get("aud")?.get(0)?.as_str()?;
-    state.applications.get(&ClientId::parse(first).ok()?)
+    state.applications.get(&owner_of(claims)?)
 }
 
 /// App ID's clients send a value's bare text labelled as JSON (contract/runtime.md section 7).

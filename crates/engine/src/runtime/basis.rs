@@ -38,6 +38,9 @@ pub(super) struct Basis {
     /// Thumbprint of the key that the access token is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) jkt: Option<String>,
+    /// Where access tokens are good; empty for the application alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) resources: Vec<String>,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,
@@ -75,6 +78,7 @@ impl Basis {
                 .filter(|(scope, _)| request.asks_for(scope))
                 .map(|(scope, _)| (*scope).to_owned())
                 .collect(),
+            resources: request.resources.clone(),
             userinfo: names(&request.claims.userinfo),
             identity: names(&request.claims.id_token),
             tells_time: request.max_age.is_some() || asked("auth_time"),

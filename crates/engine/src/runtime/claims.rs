@@ -50,6 +50,8 @@ pub(super) struct Issue<'a> {
     pub(super) seconds: i64,
     /// Thumbprint of the key that the access token is bound to.
     pub(super) jkt: Option<&'a str>,
+    /// Where the access token is good; empty for the application alone.
+    pub(super) resources: &'a [String],
 }
 
 /// App ID's header: the version stands here, as an integer (contract/runtime.md section 6.1).
@@ -176,13 +178,16 @@ impl Engine {
         })
     }
 
-    /// Signs an access token, in the shape of RFC 9068 where the instance wants that.
+    /// Signs an access token for the places that it is good at, in the shape of RFC 9068 where the instance wants that.
     fn sign_access(&self, issue: &Issue<'_>, mut claims: Map<String, Value>) -> Result<String> {
-        if !issue.state.oauth.jwt_access_tokens {
-            return sign_as(issue.state, "JWT", &claims);
+        let typed = issue.state.oauth.jwt_access_tokens;
+        if !issue.resources.is_empty() {
+            claims.insert("aud".into(), json!(issue.resources));
         }
-        claims.insert("client_id".into(), issue.client.to_string().into());
-        sign_as(issue.state, "at+jwt", &claims)
+        if typed || !issue.resources.is_empty() {
+            claims.insert("client_id".into(), issue.client.to_string().into());
+        }
+        sign_as(issue.state, if typed { "at+jwt" } else { "JWT" }, &claims)
     }
 
     /// The claims that both tokens have. No claim mapping can change them.

@@ -41,6 +41,7 @@ impl Engine {
             .new_refresh(state, application, CLOUD_DIRECTORY)
             .ok_or_else(refused)?;
         let (stored, now) = (fresh.stored(), self.now());
+        let wish = self.wish(state, request.form)?;
         let renewal = self
             .store()
             .write::<_, Error>(state.id, move |t| {
@@ -69,6 +70,8 @@ impl Engine {
                     return Ok(Renewal::Refused);
                 }
                 basis.jkt = jkt;
+                // An error leaves the token as it was.
+                basis.resources = wish.within(&basis.resources)?;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

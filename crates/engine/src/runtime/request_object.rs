@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 use vestibule_crypto::jose::{self, Header};
+use vestibule_wire::parameters::is_repeatable;
 
 use crate::{
     Engine, Error, Kind, Result,
@@ -56,11 +57,23 @@ impl Engine {
         let parameters = claims
             .into_iter()
             .filter(|(name, value)| !REGISTERED.contains(&name.as_str()) && !value.is_null())
-            .map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                other => (name, other.to_string()),
+            .flat_map(|(name, value)| {
+                values(&name, value)
+                    .into_iter()
+                    .map(move |text| (name.clone(), text))
             });
         Ok(parameters.collect())
+    }
+}
+
+/// The values of a parameter: several of one that may be sent several times.
+fn values(name: &str, value: Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) if is_repeatable(name) => {
+            all.into_iter().flat_map(|one| values("", one)).collect()
+        }
+        other => vec![other.to_string()],
     }
 }
 

@@ -20,6 +20,7 @@ mod passwords;
 mod pushed;
 mod registration;
 mod renewal;
+mod resources;
 mod sessions;
 mod setup;
 mod signed;
