@@ -258,6 +258,25 @@ test('what is changed at one node is honoured by the other within a second', asy
   for (const node of nodes) assert.equal((await userInfo(other.access_token, node)).status, 401);
 });
 
+onEach('a device is let in', async () => {
+  await configure('/config/oauth', { deviceAuthorization: true });
+  await settled();
+  const email = await somebody();
+  const grant = 'urn:ietf:params:oauth:grant-type:device_code';
+  const { status, body: codes } = await ask('/device_authorization', { scope: 'openid email' });
+  assert.equal(status, 200, JSON.stringify(codes));
+  const poll = () => ask('/token', { grant_type: grant, device_code: codes.device_code });
+  assert.equal((await poll()).body.error, 'authorization_pending');
+  await support.letIn(new support.Person(), codes, email);
+  // Each node keeps the pace by itself.
+  await pause(codes.interval * SECOND);
+  const { body: tokens } = await poll();
+  assert.equal(claims(tokens.id_token ?? assert.fail(JSON.stringify(tokens))).email, email);
+  await pause(codes.interval * SECOND);
+  assert.equal((await poll()).body.error, 'invalid_grant', 'once only');
+  assert.equal((await (await userInfo(tokens.access_token)).json()).email, email);
+});
+
 test('a node that is killed costs nobody more than a retry', async () => {
   const email = await somebody();
   const person = new support.Person();

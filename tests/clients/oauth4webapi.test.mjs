@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as oauth from 'oauth4webapi';
-import { PASSWORD, Person, allowRedirects, call, enableRefresh, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
+import { PASSWORD, Person, allowRedirects, call, enableRefresh, letIn, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
 
 const redirectUri = 'http://127.0.0.1:9/callback';
 const out = 'http://127.0.0.1:9/out';
@@ -97,4 +97,22 @@ test('single sign-on and RP-initiated logout', async () => {
   const gone = await request(client, secret, { prompt: 'none' });
   const answer = (await person.go(gone.address)).headers.get('location');
   await assert.rejects(gone.redeem(answer), { error: 'login_required' });
+});
+
+test('a device asks for codes, waits, and gets tokens once', async () => {
+  await call('PUT', manage(guid, '/config/oauth'), { body: { deviceAuthorization: true } });
+  const issuer = new URL(`${url}/oauth/v4/${guid}`);
+  const fresh = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options));
+  const ask = await oauth.deviceAuthorizationRequest(fresh, client, secret, { scope: 'openid' }, options);
+  const codes = await oauth.processDeviceAuthorizationResponse(fresh, client, ask);
+  const poll = async () => oauth.processDeviceCodeResponse(fresh, client, await oauth.deviceCodeGrantRequest(fresh, client, secret, codes.device_code, options));
+  await assert.rejects(poll(), { error: 'authorization_pending', status: 400 });
+  await assert.rejects(poll(), { error: 'slow_down', status: 400 });
+  await letIn(new Person(), codes, 'wanda@example.org');
+  // The interval has grown.
+  await new Promise((resolve) => setTimeout(resolve, (codes.interval + 5) * 1000));
+  const tokens = await poll();
+  assert.equal(oauth.getValidatedIdTokenClaims(tokens).email, 'wanda@example.org');
+  await new Promise((resolve) => setTimeout(resolve, (codes.interval + 5) * 1000));
+  await assert.rejects(poll(), { error: 'invalid_grant', status: 400 });
 });

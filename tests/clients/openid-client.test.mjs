@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as oidc from 'openid-client';
-import { PASSWORD, Person, allowRedirects, call, enableRefresh, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
+import { PASSWORD, Person, allowRedirects, browser, call, enableRefresh, letIn, makeApplication, makeInstance, makeUser, manage, url } from './support.mjs';
 
 const redirectUri = 'http://127.0.0.1:9/callback';
 let guid, config;
@@ -120,4 +120,37 @@ test('a client registers itself, signs who it is with its own key, and the perso
   assert.equal(claims.sub.length, 43);
   assert.equal((await oidc.fetchUserInfo(registered, tokens.access_token, claims.sub)).email, 'olive@example.org');
   assert.equal((await oidc.tokenIntrospection(registered, tokens.access_token)).active, true);
+});
+
+test('a device: it polls while a person in a real browser lets it in', async () => {
+  await call('PUT', manage(guid, '/config/oauth'), { body: { deviceAuthorization: true } });
+  const app = await makeApplication(guid, 'television');
+  const device = await oidc.discovery(new URL(`${url}/oauth/v4/${guid}`), app.clientId, app.secret, oidc.ClientSecretBasic(app.secret), { execute: [oidc.allowInsecureRequests] });
+  const codes = await oidc.initiateDeviceAuthorization(device, { scope: 'openid email' });
+  assert.match(codes.user_code, /^[B-Z]{4}-[B-Z]{4}$/);
+  const polled = oidc.pollDeviceAuthorizationGrant(device, codes);
+  const chromium = await browser();
+  try {
+    const page = await (await chromium.newContext({ javaScriptEnabled: false })).newPage();
+    await page.goto(codes.verification_uri);
+    await page.fill('#user_code', codes.user_code.toLowerCase());
+    await page.click('button');
+    await page.fill('#username', 'olive@example.org');
+    await page.fill('#password', PASSWORD);
+    await page.click('button');
+    assert.equal(await page.textContent('p.code'), codes.user_code);
+    assert.match(await page.textContent('main'), /television/);
+    await page.click('button[value=allow]');
+    await page.waitForSelector('[role=status]');
+  } finally {
+    await chromium.close();
+  }
+  const tokens = await polled;
+  assert.equal(tokens.claims().email, 'olive@example.org');
+  assert.equal((await oidc.fetchUserInfo(device, tokens.access_token, tokens.claims().sub)).email, 'olive@example.org');
+  assert.ok((await oidc.refreshTokenGrant(device, tokens.refresh_token)).access_token);
+
+  const refused = await oidc.initiateDeviceAuthorization(device, {});
+  await letIn(new Person(), refused, 'olive@example.org', 'deny');
+  await assert.rejects(oidc.pollDeviceAuthorizationGrant(device, refused), { error: 'access_denied' });
 });

@@ -112,6 +112,31 @@ export class Person {
   }
 }
 
+/** The fields of the first form of a page, and where it goes. */
+export function formOf(html, address) {
+  const form = html.match(/<form[^>]*>[\s\S]*?<\/form>/)?.[0];
+  assert.ok(form, `no form: ${html.slice(0, 500)}`);
+  const attribute = (tag, name) => decode(tag.match(new RegExp(`${name}="([^"]*)"`))?.[1] ?? '');
+  const fields = new URLSearchParams();
+  for (const tag of form.match(/<input[^>]*>/g) ?? []) fields.set(attribute(tag, 'name'), attribute(tag, 'value'));
+  return { action: new URL(attribute(form, 'action'), address), fields };
+}
+
+/** Lets a device in without JavaScript: enters the code, signs in if asked, and answers. */
+export async function letIn(person, { verification_uri_complete: complete }, username, decision = 'allow') {
+  let page = await person.go(complete);
+  for (let step = 0; step < 4; step += 1) {
+    const html = await page.text();
+    assert.equal(page.status, 200, html.slice(0, 500));
+    if (/role="status"/.test(html)) return html;
+    const { action, fields } = formOf(html, complete);
+    if (fields.has('username')) { fields.set('username', username); fields.set('password', PASSWORD); }
+    if (/name="decision"/.test(html)) fields.set('decision', decision);
+    page = await person.go(action, { method: 'POST', body: fields });
+  }
+  return assert.fail('the pages have no end');
+}
+
 const decode = (text) =>
   text.replace(/&#x([0-9a-f]+);/gi, (_, hex) => String.fromCodePoint(parseInt(hex, 16)))
     .replace(/&quot;/g, '"').replace(/&lt;/g, '<').replace(/&gt;/g, '>').replace(/&amp;/g, '&');

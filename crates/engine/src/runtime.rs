@@ -26,6 +26,7 @@ mod pushed;
 mod registration;
 mod renewal;
 mod request_object;
+mod resource;
 mod revocation;
 pub mod session;
 mod subject;

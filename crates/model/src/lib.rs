@@ -14,6 +14,7 @@ pub mod job;
 pub mod object;
 pub mod privilege;
 pub mod profile;
+pub mod resource;
 pub mod role;
 pub mod time;
 

@@ -88,6 +88,9 @@ pub struct AuthorizationRequest {
     /// Claims asked for one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// Where the access token is to be good (RFC 8707); still to be checked.
+    #[serde(default)]
+    pub resources: Vec<String>,
     /// Whether the application signed it.
     #[serde(default)]
     pub signed: bool,
@@ -177,6 +180,11 @@ impl AuthorizationRequest {
                 .map(str::to_owned)
                 .collect(),
             claims,
+            resources: query
+                .all("resource")
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             signed: false,
             pushed: None,
             anonymous_token: own("appid_access_token"),

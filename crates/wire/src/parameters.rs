@@ -12,7 +12,10 @@ use zeroize::Zeroizing;
 /// Most parameters one request may have.
 const MOST: usize = 100;
 
-/// Named values of one request. A parameter that was sent twice is refused (RFC 6749 section 3.1).
+/// Parameters that may be sent several times (RFC 8707 section 2, RFC 8693 section 2.1). In JSON they may be lists.
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// Named values of one request. A parameter that was sent twice is refused (RFC 6749 section 3.1), but for those that may be.
 #[derive(Default)]
 pub struct Parameters(Vec<(String, Zeroizing<String>)>);
 
@@ -50,6 +53,14 @@ impl Parameters {
                 Value::String(text) => pairs.push((name, text)),
                 Value::Number(number) => pairs.push((name, number.to_string())),
                 Value::Bool(truth) => pairs.push((name, truth.to_string())),
+                Value::Array(all) if is_repeatable(&name) => {
+                    for one in all {
+                        let Value::String(text) = one else {
+                            return Err(ParameterError::NotFlat);
+                        };
+                        pairs.push((name.clone(), text));
+                    }
+                }
                 _ => return Err(ParameterError::NotFlat),
             }
         }
@@ -65,7 +76,7 @@ impl Parameters {
             if found.len() >= MOST {
                 return Err(ParameterError::TooMany);
             }
-            if found.iter().any(|(other, _)| *other == name) {
+            if !is_repeatable(&name) && found.iter().any(|(other, _)| *other == name) {
                 return Err(ParameterError::Repeated(name));
             }
             found.push((name, Zeroizing::new(value)));
@@ -80,6 +91,17 @@ impl Parameters {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// All values of a parameter that may be sent several times, each once.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let mut values: Vec<&str> = Vec::new();
+        for (_, value) in self.iter().filter(|(other, _)| *other == name) {
+            if !value.is_empty() && !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        values
+    }
+
     /// A parameter's value. Sent without a value counts as not sent (RFC 6749 section 3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -88,6 +110,11 @@ impl Parameters {
             .map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty())
     }
+}
+
+/// Whether a parameter may be sent several times.
+pub fn is_repeatable(name: &str) -> bool {
+    REPEATABLE.contains(&name)
 }
 
 /// The members of a JSON object, a repeated one as often as it was sent.
@@ -158,6 +185,18 @@ mod tests {
             assert_eq!(read.get("scope"), None);
             assert_eq!(read.get("other"), None);
         }
+    }
+
+    #[test]
+    fn some_parameters_may_be_sent_several_times() {
+        let form = Parameters::from_form(b"resource=a&x=1&resource=b&resource=&resource=a");
+        let json = Parameters::from_json(br#"{"resource":["a","b","","a"],"x":"1"}"#);
+        for read in [form.unwrap(), json.unwrap()] {
+            assert_eq!(read.all("resource"), ["a", "b"]);
+            assert_eq!(read.all("audience"), [""; 0]);
+        }
+        let nested = Parameters::from_json(br#"{"resource":[["a"]]}"#).err();
+        assert_eq!(nested, Some(ParameterError::NotFlat));
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct Introspection {
     /// What it is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Where an access token for named places is good.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aud: Vec<String>,
 }
 
 /// What a token is bound to (RFC 7800 section 3): a key, a certificate, both or nothing.

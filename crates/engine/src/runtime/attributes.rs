@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
     family::profiles::UsersProfile,
-    id::{ClientId, ProfileId, TenantId},
+    id::{ProfileId, TenantId},
     object::RawObject,
 };
 
@@ -17,6 +17,7 @@ use super::{
     bearer::invalid_token,
     claims::{USERINFO_CLAIMS, sign_as},
     person::Person,
+    resource::owner_of,
     subject::SEALED_PROFILE,
 };
 use crate::{
@@ -213,13 +214,12 @@ impl Engine {
     }
 }
 
-/// The application that a token is for.
+/// The application that a token was given to.
 fn audience<'s>(
     state: &'s TenantState,
     claims: &Map<String, Value>,
 ) -> Option<&'s ApplicationState> {
-    let first = claims.get("aud")?.get(0)?.as_str()?;
-    state.applications.get(&ClientId::parse(first).ok()?)
+    state.applications.get(&owner_of(claims)?)
 }
 
 /// App ID's clients send a value's bare text labelled as JSON (contract/runtime.md section 7).

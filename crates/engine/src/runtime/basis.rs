@@ -39,6 +39,9 @@ pub(super) struct Basis {
     /// What the access token is bound to.
     #[serde(flatten)]
     pub(super) bound: Confirmation,
+    /// Where access tokens are good; empty for the application alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) resources: Vec<String>,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,
@@ -76,6 +79,7 @@ impl Basis {
                 .filter(|(scope, _)| request.asks_for(scope))
                 .map(|(scope, _)| (*scope).to_owned())
                 .collect(),
+            resources: request.resources.clone(),
             userinfo: names(&request.claims.userinfo),
             identity: names(&request.claims.id_token),
             tells_time: request.max_age.is_some() || asked("auth_time"),

@@ -4,13 +4,14 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
-    id::{ClientId, ProfileId, TenantId},
+    id::{ProfileId, TenantId},
+    resource::is_resource,
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::{Confirmation, Introspection};
 
-use super::{ClientRequest, Presented, Verified, subject::SEALED_PROFILE};
+use super::{ClientRequest, Presented, Verified, resource::owner, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
@@ -51,6 +52,8 @@ struct Vital {
     #[serde(default)]
     prf: Option<String>,
     #[serde(default)]
+    client_id: Option<String>,
+    #[serde(default)]
     cnf: Option<Confirmation>,
 }
 
@@ -74,6 +77,11 @@ impl Engine {
                 active: true,
                 token_type: vital.cnf.as_ref().map(Confirmation::token_type),
                 cnf: vital.cnf,
+                aud: vital
+                    .aud
+                    .into_iter()
+                    .filter(|one| is_resource(one))
+                    .collect(),
             }),
         )
     }
@@ -91,6 +99,7 @@ impl Engine {
     ) -> Result<Map<String, Value>> {
         let claims = self
             .verified_claims(state, presented.token)
+            .filter(|claims| self.is_for_us(state, claims))
             .ok_or_else(invalid_token)?;
         let bound = match claims.get("cnf") {
             Some(cnf) => Confirmation::deserialize(cnf).map_err(|_| invalid_token())?,
@@ -134,6 +143,7 @@ impl Engine {
             jti: text("jti")?,
             sub: text("sub"),
             prf: text(SEALED_PROFILE),
+            client_id: text("client_id"),
             cnf: None,
         };
         self.is_live(state, &vital).then_some(claims)
@@ -175,9 +185,9 @@ impl Engine {
             return false;
         }
         // Tokens of an application end with it.
-        let registered =
-            |id: &String| ClientId::parse(id).is_ok_and(|id| state.applications.contains_key(&id));
-        if !vital.aud.iter().any(registered) {
+        let audience = vital.aud.iter().map(String::as_str);
+        let owner = owner(audience, vital.client_id.as_deref());
+        if owner.is_none_or(|owner| !state.applications.contains_key(&owner)) {
             return false;
         }
         if state.revocations.is_empty() {

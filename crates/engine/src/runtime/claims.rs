@@ -51,6 +51,8 @@ pub(super) struct Issue<'a> {
     pub(super) seconds: i64,
     /// What the access token is bound to.
     pub(super) bound: &'a Confirmation,
+    /// Where the access token is good; empty for the application alone.
+    pub(super) resources: &'a [String],
 }
 
 /// App ID's header: the version stands here, as an integer (contract/runtime.md section 6.1).
@@ -179,13 +181,17 @@ impl Engine {
         })
     }
 
-    /// Signs an access token, in the shape of RFC 9068 where the instance wants that.
+    /// Signs an access token for the places that it is good at, in the shape of RFC 9068 where the instance wants that.
     fn sign_access(&self, issue: &Issue<'_>, mut claims: Map<String, Value>) -> Result<String> {
-        if !issue.state.oauth.jwt_access_tokens {
-            return sign_as(&issue.state.signing_key, "JWT", &claims);
+        let typed = issue.state.oauth.jwt_access_tokens;
+        if !issue.resources.is_empty() {
+            claims.insert("aud".into(), json!(issue.resources));
         }
-        claims.insert("client_id".into(), issue.client.to_string().into());
-        sign_as(&issue.state.signing_key, "at+jwt", &claims)
+        if typed || !issue.resources.is_empty() {
+            claims.insert("client_id".into(), issue.client.to_string().into());
+        }
+        let typ = if typed { "at+jwt" } else { "JWT" };
+        sign_as(&issue.state.signing_key, typ, &claims)
     }
 
     /// The claims that both tokens have. No claim mapping can change them.

@@ -118,6 +118,7 @@ impl Engine {
             .await?;
         let hash = TokenHash::of(required(request, "code")?);
         let redirect_uri = required(request, "redirect_uri")?.to_owned();
+        let wish = self.wish(state, request.form)?;
         let verifier = request.form.get("code_verifier").map(str::to_owned);
         let client = application.application.client_id;
         let refresh = self.new_refresh(state, application, "");
@@ -152,6 +153,8 @@ impl Engine {
                     };
                     opened.keep(t, person.profile.id, &kept)?;
                 }
+                // What was granted is kept, what was asked for is given. An error leaves the code as it was.
+                bound.basis.resources = wish.within(&bound.basis.resources)?;
                 Ok(Showing::Good(Box::new((person, bound, code.grant))))
             })
             .await?;

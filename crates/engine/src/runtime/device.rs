@@ -29,6 +29,7 @@ use super::{
     basis::Basis,
     invalid_grant,
     person::Person,
+    resource::Wish,
     throttle::FIRST_INTERVAL,
     token::{OpenedGrant, required},
 };
@@ -51,6 +52,9 @@ const LONGEST_SCOPE: usize = 2000;
 struct Asked {
     /// Scopes for claims and, where nobody vouches for the application, over attributes.
     scopes: Vec<String>,
+    /// Where the access token is to be good.
+    #[serde(default)]
+    resources: Vec<String>,
 }
 
 /// Who let a device in.
@@ -85,6 +89,7 @@ impl Engine {
         self.throttle().device(request.from, self.now())?;
         let asked = Asked {
             scopes: asked_scopes(application, request.form.get("scope").unwrap_or_default())?,
+            resources: self.wish(&state, request.form)?.unbounded(),
         };
         let (device, now) = (PlainToken::generate(self.random()), self.now());
         let row = DeviceRequest {
@@ -188,14 +193,16 @@ impl Engine {
             }
         }
         let bound = self.shown_key(state, holder).await?;
-        self.redeem_device(state, application, (hash, bound)).await
+        let wish = self.wish(state, request.form)?;
+        self.redeem_device(state, application, (hash, bound, wish))
+            .await
     }
 
     async fn redeem_device(
         &self,
         state: &TenantState,
         application: &ApplicationState,
-        (hash, bound): (TokenHash, Confirmation),
+        (hash, bound, wish): (TokenHash, Confirmation, Wish),
     ) -> Result<TokenAnswer> {
         let (client, now) = (application.application.client_id, self.now());
         let grant = GrantId::from_random_bytes(self.random_id());
@@ -226,6 +233,7 @@ impl Engine {
                     };
                     opened.keep(t, person.profile.id, &kept)?;
                 }
+                allowed.basis.resources = wish.within(&allowed.basis.resources)?;
                 Ok(Some((person, allowed)))
             })
             .await?;

@@ -48,6 +48,7 @@ impl Engine {
             .ok_or_else(refused)?;
         let (stored, now) = (fresh.stored(), self.now());
         let rotates = state.demands.refresh_rotation;
+        let wish = self.wish(state, request.form)?;
         let renewal = self
             .store()
             .write::<_, Error>(state.id, move |t| {
@@ -78,6 +79,8 @@ impl Engine {
                     return Ok(Renewal::Refused);
                 }
                 basis.bound = holds;
+                // An error leaves the token as it was.
+                basis.resources = wish.within(&basis.resources)?;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

@@ -6,6 +6,7 @@ use vestibule_crypto::{
     dpop::token_hash,
     jose::{self, Header},
 };
+use vestibule_wire::parameters::is_repeatable;
 
 use crate::{
     Engine, Error, Kind, Result,
@@ -59,9 +60,10 @@ impl Engine {
         let parameters = claims
             .into_iter()
             .filter(|(name, value)| !REGISTERED.contains(&name.as_str()) && !value.is_null())
-            .map(|(name, value)| match value {
-                Value::String(text) => (name, text),
-                other => (name, other.to_string()),
+            .flat_map(|(name, value)| {
+                values(&name, value)
+                    .into_iter()
+                    .map(move |text| (name.clone(), text))
             });
         Ok(parameters.collect())
     }
@@ -96,6 +98,17 @@ impl Engine {
             return Err(refused("What is at the request_uri is not what was meant."));
         }
         Ok(object.trim().to_owned())
+    }
+}
+
+/// The values of a parameter: several of one that may be sent several times.
+fn values(name: &str, value: Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) if is_repeatable(name) => {
+            all.into_iter().flat_map(|one| values("", one)).collect()
+        }
+        other => vec![other.to_string()],
     }
 }
 

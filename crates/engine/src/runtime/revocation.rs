@@ -11,7 +11,7 @@ use vestibule_store::{
     snapshot::{Revocation, RevocationKind},
 };
 
-use super::{ClientRequest, LONGEST_LIFE, token::required};
+use super::{ClientRequest, LONGEST_LIFE, resource::owner_of, token::required};
 use crate::{Engine, Error, Result};
 
 impl Engine {
@@ -29,10 +29,7 @@ impl Engine {
             .client_id;
         let token = required(request, "token")?;
         if let Some(claims) = self.verified_claims(&state, token) {
-            let own = claims
-                .get("aud")
-                .and_then(Value::as_array)
-                .is_some_and(|aud| aud.iter().any(|one| *one == client.to_string()));
+            let own = owner_of(&claims) == Some(client);
             let (jti, expires) = (
                 claims.get("jti").and_then(Value::as_str),
                 claims.get("exp").and_then(Value::as_i64),

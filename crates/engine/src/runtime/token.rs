@@ -63,7 +63,8 @@ impl Engine {
                 let key = self
                     .shown_key(&state, (application, request.possession))
                     .await?;
-                self.client_tokens(&state, application, &key)
+                let places = self.wish(&state, request.form)?.unbounded();
+                self.client_tokens(&state, application, (&key, &places))
             }
             "password" => self.password_tokens(&state, application, request).await,
             "refresh_token" => self.renew(&state, application, request).await,
@@ -84,7 +85,7 @@ impl Engine {
         &self,
         state: &TenantState,
         application: &ApplicationState,
-        bound: &Confirmation,
+        (bound, resources): (&Confirmation, &[String]),
     ) -> Result<TokenAnswer> {
         let issue = Issue {
             state,
@@ -93,6 +94,7 @@ impl Engine {
             now: self.now(),
             seconds: state.config.get::<TokensConfig>().access.expires_in,
             bound,
+            resources,
         };
         let roles = application
             .roles
@@ -122,6 +124,7 @@ impl Engine {
         let bound = self
             .shown_key(state, (application, request.possession))
             .await?;
+        let resources = self.wish(state, request.form)?.unbounded();
         let login = Login {
             name: required(request, "username")?,
             password: required(request, "password")?,
@@ -132,6 +135,7 @@ impl Engine {
         let grant = GrantId::from_random_bytes(self.random_id());
         let basis = Basis {
             bound,
+            resources,
             ..Basis::of(&person.provider, self.now())
         };
         let refresh = self.new_refresh(state, application, &person.provider);
@@ -172,6 +176,7 @@ impl Engine {
                 config.access.expires_in
             },
             bound: &basis.bound,
+            resources: &basis.resources,
         };
         let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {

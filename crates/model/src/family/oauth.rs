@@ -4,8 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
-use crate::Invalid;
+use super::{Family, input::null_as_default};
+use crate::{Invalid, resource::is_resource};
+
+/// Most resources of one instance.
+const MOST_RESOURCES: usize = 100;
 
 /// Switches of the OAuth server. What is left out on a write goes back to its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +36,10 @@ pub struct OauthConfig {
     pub jwt_access_tokens: bool,
     /// Whether devices without a browser may ask people to let them in elsewhere (RFC 8628).
     pub device_authorization: bool,
+    /// Where access tokens can be made for (RFC 8707): absolute URIs without a fragment, compared character by character. Empty for
+    /// tokens that are for the application alone.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resources: Vec<String>,
 }
 
 /// How far something goes.
@@ -199,6 +206,7 @@ impl Default for OauthConfig {
             mutual_tls: Demand::Off,
             jwt_access_tokens: false,
             device_authorization: false,
+            resources: Vec::new(),
         }
     }
 }
@@ -212,6 +220,13 @@ impl Family for OauthConfig {
             return Err(Invalid::new(
                 "signingAlgorithm",
                 "must be PS256, ES256 or EdDSA in the profile fapi2",
+            ));
+        }
+        let odd = |uri: &String| !is_resource(uri);
+        if self.resources.len() > MOST_RESOURCES || self.resources.iter().any(odd) {
+            return Err(Invalid::new(
+                "resources",
+                "must be at most 100 absolute URIs without fragment, user and white space, 1000 bytes each",
             ));
         }
         Ok(())
@@ -294,6 +309,9 @@ mod tests {
             r#"{"jarm":"yes"}"#,
             r#"{"deviceAuthorization":"allowed"}"#,
             r#"{"requestUris":"allowed"}"#,
+            r#"{"resources":["/api"]}"#,
+            r#"{"resources":["https://api.example#x"]}"#,
+            r#"{"resources":"https://api.example"}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -37,6 +37,10 @@ const AUTHORIZATION: &[Query] = &[
     ),
     optional("dpop_jkt", "Thumbprint of the key that the code is for."),
     optional("scope", "Scopes."),
+    optional(
+        "resource",
+        "Where the access token is to be good; may be sent several times.",
+    ),
     optional("state", "Comes back unchanged."),
     optional("nonce", "Comes back in the identity token."),
     optional(

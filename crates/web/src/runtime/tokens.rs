@@ -33,6 +33,8 @@ struct TokenForm {
     appid_access_token: Option<String>,
     /// For `refresh_token`.
     refresh_token: Option<String>,
+    /// Where the access token is to be good; may be sent several times.
+    resource: Option<String>,
     /// For `urn:ietf:params:oauth:grant-type:device_code`.
     device_code: Option<String>,
     /// Instead of the `Authorization` header.

@@ -26,6 +26,7 @@ mod references;
 mod registration;
 mod renewal;
 mod requests;
+mod resources;
 mod sessions;
 mod setup;
 mod signed;

@@ -228,6 +228,14 @@ impl Engine {
             return Err(foreign_redirect());
         }
         complete(&mut request, &found.application.metadata);
+        if let Err(error) = self.check_resources(&state, &mut request.resources)
+            && request.fault.is_none()
+        {
+            request.fault = Some(Fault {
+                error: error.code,
+                why: "A resource is unknown.",
+            });
+        }
         Ok(Checked {
             client: found.application.client_id,
             public: found.is_public(),

@@ -245,6 +245,7 @@ impl Engine {
             profile,
             basis: Basis {
                 scopes: waiting.asked.scopes,
+                resources: waiting.asked.resources,
                 ..who.basis
             },
             at: now,

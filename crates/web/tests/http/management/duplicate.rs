@@ -45,7 +45,7 @@ fn samples() -> BTreeMap<&'static str, Value> {
         ),
         (
             "oauth",
-            json!({"signingAlgorithm": "ES256", "dpop": "required", "jwtAccessTokens": true, "deviceAuthorization": true}),
+            json!({"signingAlgorithm": "ES256", "dpop": "required", "jwtAccessTokens": true, "deviceAuthorization": true, "resources": ["https://api.example.com"]}),
         ),
         (
             "cloud_directory/sso",
