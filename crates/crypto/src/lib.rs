@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod compare;
 pub mod content_digest;
 pub mod derived;
+pub mod digest;
 pub mod dpop;
 pub mod envelope;
 pub mod jose;

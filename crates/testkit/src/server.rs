@@ -53,6 +53,8 @@ pub struct Conditions {
     pub pace: Pace,
     /// How many pages an embedded database may have; none for as many as there is space for.
     pub most_pages: Option<u32>,
+    /// Where it says it is, if not at [`PUBLIC_URL`].
+    pub public_url: Option<&'static str>,
 }
 
 impl Conditions {
@@ -73,6 +75,7 @@ impl Conditions {
                 ..Pace::default()
             },
             most_pages: None,
+            public_url: None,
         }
     }
 }
@@ -292,7 +295,7 @@ async fn open(
     .expect("a database");
     let engine = Engine::new(Ingredients {
         settings: Settings {
-            public_url: String::from(PUBLIC_URL),
+            public_url: conditions.public_url.unwrap_or(PUBLIC_URL).to_owned(),
             region: String::from("local"),
             retention_days: 7,
             rotate_keys_days: 365,

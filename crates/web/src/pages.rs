@@ -9,7 +9,7 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
     ("consent", include_str!("../../../templates/consent.html")),
@@ -17,6 +17,10 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("message", include_str!("../../../templates/message.html")),
     ("post", include_str!("../../../templates/post.html")),
     ("logout", include_str!("../../../templates/logout.html")),
+    (
+        "check-session",
+        include_str!("../../../templates/check-session.html"),
+    ),
 ];
 
 /// The style of all pages.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
-use crate::claims_request::CLAIM_SCOPES;
+use crate::claims_request::{CLAIM_SCOPES, OFFLINE_ACCESS};
 
 /// `acr` of somebody who gave a password.
 pub const PASSWORD: &str = "1";
@@ -49,6 +49,8 @@ pub struct Discovery {
     introspection_endpoint: String,
     revocation_endpoint: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_session_iframe: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pushed_authorization_request_endpoint: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -135,6 +137,7 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
+            check_session_iframe: None,
             pushed_authorization_request_endpoint: demands
                 .pushed_requests
                 .is_offered()
@@ -183,6 +186,18 @@ impl Discovery {
             service_documentation: format!("{host}/docs"),
             issuer,
         }
+    }
+
+    /// The same where browsers stay signed in.
+    pub fn with_sessions(mut self) -> Self {
+        self.check_session_iframe = Some(format!("{}/check_session", self.issuer));
+        self
+    }
+
+    /// The same where refresh tokens are given.
+    pub fn with_refresh_tokens(mut self) -> Self {
+        self.scopes_supported.push(OFFLINE_ACCESS);
+        self
     }
 
     /// The same where clients may register themselves.

@@ -11,7 +11,10 @@ use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::{Confirmation, Introspection};
 
 use super::{ClientRequest, Presented, subject::SEALED_PROFILE};
-use crate::{Engine, Error, Kind, Result, tenant::TenantState};
+use crate::{
+    Engine, Error, Kind, Result,
+    tenant::{ApplicationState, TenantState},
+};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
 pub(super) struct TokenId<'a> {
@@ -52,6 +55,21 @@ struct Vital {
     prf: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
+    /// Access tokens have one.
+    #[serde(default)]
+    scope: Option<Value>,
+    #[serde(default)]
+    acr: Option<Value>,
+    #[serde(default)]
+    auth_time: Option<Value>,
+}
+
+impl Vital {
+    /// The application that the token is for.
+    fn audience<'s>(&self, state: &'s TenantState) -> Option<&'s ApplicationState> {
+        let id = ClientId::parse(self.aud.first()?).ok()?;
+        state.applications.get(&id)
+    }
 }
 
 impl Engine {
@@ -69,13 +87,18 @@ impl Engine {
         let live = self
             .verified::<Vital>(&state, token)
             .filter(|vital| self.is_live(&state, vital));
-        Ok(
-            live.map_or_else(Introspection::default, |vital| Introspection {
+        Ok(live.map_or_else(Introspection::default, |vital| {
+            let told = state.says_how_people_signed_in(vital.audience(&state));
+            let told = told && vital.scope.is_some();
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            Introspection {
                 active: true,
                 token_type: vital.cnf.as_ref().map(|_| "DPoP"),
+                acr: vital.acr.as_ref().filter(|_| told).and_then(text),
+                auth_time: vital.auth_time.filter(|_| told).and_then(|at| at.as_i64()),
                 cnf: vital.cnf,
-            }),
-        )
+            }
+        }))
     }
 
     /// The claims of an access token of the instance that holds this scope. If it is bound to a key, the bearer has shown the key.
@@ -132,6 +155,9 @@ impl Engine {
             sub: text("sub"),
             prf: text(SEALED_PROFILE),
             cnf: None,
+            scope: None,
+            acr: None,
+            auth_time: None,
         };
         self.is_live(state, &vital).then_some(claims)
     }

@@ -1,7 +1,11 @@
 //! What everybody may read: discovery and public keys (contract/runtime.md section 3).
 
 use vestibule_model::{
-    family::registration::{Registering, RegistrationConfig},
+    family::{
+        registration::{Registering, RegistrationConfig},
+        sso::SsoConfig,
+        tokens::TokensConfig,
+    },
     id::TenantId,
 };
 use vestibule_wire::discovery::{Discovery, KeySet};
@@ -14,7 +18,13 @@ impl Engine {
         let state = self.tenant(tenant).await?;
         let host = &self.settings().public_url;
         let tenant = tenant.to_string();
-        let discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
+        let mut discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
+        if state.config.get::<SsoConfig>().is_active {
+            discovery = discovery.with_sessions();
+        }
+        if state.config.get::<TokensConfig>().refresh.enabled {
+            discovery = discovery.with_refresh_tokens();
+        }
         Ok(match state.config.get::<RegistrationConfig>().enabled {
             Registering::Off => discovery,
             Registering::InitialToken | Registering::Open => discovery.with_registration(),

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use vestibule_model::{
     application::metadata::ClientMetadata,
+    family::tokens::TokensConfig,
     id::{ClientId, ProfileId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
     time::Timestamp,
 };
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
-    claims_request::ClaimWish,
+    claims_request::{ClaimWish, OFFLINE_ACCESS},
     discovery::PASSWORD,
 };
 
-use super::{Answer, attributes};
+use super::{Answer, by_asking};
 use crate::{
     Engine, Error, Kind, Result,
     runtime::{basis::Basis, session::SignedIn},
@@ -165,7 +166,7 @@ impl Checked {
         if self.third_party {
             basis
                 .scopes
-                .extend(attributes(&self.request).map(str::to_owned));
+                .extend(by_asking(&self.request).map(str::to_owned));
         }
         basis
     }
@@ -225,6 +226,10 @@ impl Engine {
             return Err(foreign_redirect());
         }
         complete(&mut request, &found.application.metadata);
+        // Nobody is asked about what could not be given.
+        if !found.gets_refresh_tokens() || !state.config.get::<TokensConfig>().refresh.enabled {
+            request.leave_out(OFFLINE_ACCESS);
+        }
         Ok(Checked {
             client: found.application.client_id,
             public: found.is_public(),
