@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod compare;
 pub mod content_digest;
 pub mod derived;
+pub mod digest;
 pub mod dpop;
 pub mod envelope;
 pub mod jose;

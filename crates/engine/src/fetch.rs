@@ -7,6 +7,7 @@
 
 mod address;
 mod keys;
+mod pictures;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,8 +16,9 @@ use reqwest::{Client, Response, redirect::Policy};
 use tokio::{net::lookup_host, sync::Semaphore};
 use url::{Host, Url};
 
-use self::keys::KeptKeys;
+pub use self::pictures::Picture;
 pub(crate) use self::keys::Wanted;
+use self::{keys::KeptKeys, pictures::KeptPicture};
 use crate::Engine;
 
 /// How long one request may take, answer included.
@@ -32,6 +34,10 @@ const MOST_AT_ONCE: usize = 32;
 const MOST_WAITING: usize = 1000;
 /// Most key sets that are remembered.
 const MOST_KEY_SETS: u64 = 10_000;
+/// Most pictures that are remembered: 16 MB.
+const MOST_PICTURES: u64 = 256;
+/// Most pictures that are fetched at one time.
+const MOST_PICTURES_AT_ONCE: usize = 8;
 
 /// Why something could not be had from elsewhere. For the log: callers learn only that it failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,8 @@ pub(crate) struct Outbound {
     /// Places for what is told to applications beside requests.
     pub(crate) farewells: Arc<Semaphore>,
     key_sets: Cache<String, Arc<KeptKeys>>,
+    pictures: Cache<String, Arc<KeptPicture>>,
+    picture_slots: Semaphore,
 }
 
 impl Outbound {
@@ -64,6 +72,8 @@ impl Outbound {
             slots: Semaphore::new(MOST_AT_ONCE),
             farewells: Arc::new(Semaphore::new(MOST_WAITING)),
             key_sets: Cache::new(MOST_KEY_SETS),
+            pictures: Cache::new(MOST_PICTURES),
+            picture_slots: Semaphore::new(MOST_PICTURES_AT_ONCE),
         }
     }
 }
@@ -71,9 +81,14 @@ impl Outbound {
 impl Engine {
     /// What stands at an address.
     pub(crate) async fn fetch(&self, address: &str) -> Result<Vec<u8>, FetchError> {
+        self.fetch_as(address, ACCEPTED).await
+    }
+
+    /// What stands at an address, of these media types if its host minds.
+    async fn fetch_as(&self, address: &str, accept: &str) -> Result<Vec<u8>, FetchError> {
         let (client, url) = self.reach(address).await?;
         let _slot = self.outbound().slots.acquire().await;
-        let sent = client.get(url).header("accept", ACCEPTED).send().await;
+        let sent = client.get(url).header("accept", accept).send().await;
         let mut answer = successful(sent)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| unreachable(&error))? {

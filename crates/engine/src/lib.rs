@@ -32,6 +32,7 @@ use vestibule_model::time::{Clock, Timestamp};
 use vestibule_store::Store;
 
 pub use error::{Error, Kind, Result};
+pub use fetch::Picture;
 pub use vestibule_store::Page;
 
 use crate::{

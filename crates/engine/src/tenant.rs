@@ -159,6 +159,11 @@ impl TenantState {
             })
             .unwrap_or(&self.signing_key)
     }
+
+    /// Whether access tokens for an application say when and how the person signed in (RFC 9470 section 6), which App ID's do not.
+    pub(crate) fn says_how_people_signed_in(&self, application: Option<&ApplicationState>) -> bool {
+        self.oauth.jwt_access_tokens || application.is_some_and(ApplicationState::is_third_party)
+    }
 }
 
 /// Snapshots by instance.

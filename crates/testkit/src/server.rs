@@ -62,6 +62,8 @@ pub struct Conditions {
     pub pace: Pace,
     /// How many pages an embedded database may have; none for as many as there is space for.
     pub most_pages: Option<u32>,
+    /// Where it says it is, if not at [`PUBLIC_URL`].
+    pub public_url: Option<&'static str>,
     /// Whether certificates of clients reach the server.
     pub certificates: Certificates,
 }
@@ -95,6 +97,7 @@ impl Conditions {
             },
             most_pages: None,
             certificates: Certificates::Seen,
+            public_url: None,
         }
     }
 }
@@ -322,7 +325,7 @@ async fn open(
     .expect("a database");
     let engine = Engine::new(Ingredients {
         settings: Settings {
-            public_url: String::from(PUBLIC_URL),
+            public_url: conditions.public_url.unwrap_or(PUBLIC_URL).to_owned(),
             region: String::from("local"),
             retention_days: 7,
             rotate_keys_days: 365,

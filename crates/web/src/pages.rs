@@ -9,7 +9,7 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
     ("consent", include_str!("../../../templates/consent.html")),
@@ -26,6 +26,10 @@ const TEMPLATES: [(&str, &str); 10] = [
         include_str!("../../../templates/device-end.html"),
     ),
     ("logout", include_str!("../../../templates/logout.html")),
+    (
+        "check-session",
+        include_str!("../../../templates/check-session.html"),
+    ),
 ];
 
 /// The style of all pages.

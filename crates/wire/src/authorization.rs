@@ -192,6 +192,12 @@ impl AuthorizationRequest {
         })
     }
 
+    /// Takes a scope out of those asked for.
+    pub fn leave_out(&mut self, scope: &str) {
+        let others = self.scope.split(' ').filter(|one| *one != scope);
+        self.scope = others.collect::<Vec<_>>().join(" ");
+    }
+
     /// Whether the application asked for a scope.
     pub fn asks_for(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|one| one == scope)

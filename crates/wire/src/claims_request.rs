@@ -31,8 +31,11 @@ pub const CLAIM_SCOPES: [(&str, &[&str]); 4] = [
     ),
     ("email", &["email", "email_verified"]),
     ("address", &["address"]),
-    ("phone", &["phone_number"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
 ];
+
+/// The scope for a refresh token (OpenID Connect Core section 11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// Claims that a client asks for one by one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
-use crate::{claims_request::CLAIM_SCOPES, token::DEVICE_CODE};
+use crate::{
+    claims_request::{CLAIM_SCOPES, OFFLINE_ACCESS},
+    token::DEVICE_CODE,
+};
 
 /// `acr` of somebody who gave a password.
 pub const PASSWORD: &str = "1";
@@ -49,6 +52,8 @@ pub struct Discovery {
     introspection_endpoint: String,
     revocation_endpoint: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_session_iframe: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pushed_authorization_request_endpoint: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -158,6 +163,7 @@ impl Discovery {
             introspection_endpoint: at("introspect"),
             revocation_endpoint: at("revoke"),
             end_session_endpoint: at("logout"),
+            check_session_iframe: None,
             pushed_authorization_request_endpoint: demands
                 .pushed_requests
                 .is_offered()
@@ -225,6 +231,18 @@ impl Discovery {
                     revocation_endpoint: format!("{base}/revoke"),
                     pushed_authorization_request_endpoint: pushes.then(|| format!("{base}/par")),
                 });
+        self
+    }
+
+    /// The same where browsers stay signed in.
+    pub fn with_sessions(mut self) -> Self {
+        self.check_session_iframe = Some(format!("{}/check_session", self.issuer));
+        self
+    }
+
+    /// The same where refresh tokens are given.
+    pub fn with_refresh_tokens(mut self) -> Self {
+        self.scopes_supported.push(OFFLINE_ACCESS);
         self
     }
 

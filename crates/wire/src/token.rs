@@ -60,6 +60,12 @@ pub struct Introspection {
     /// `DPoP` for a token that is bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
+    /// What sort of sign-in an access token comes of (RFC 9470 section 6.2), where access tokens say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// When the person showed who they are, in seconds; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
     /// What it is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,

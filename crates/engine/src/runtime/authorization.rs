@@ -24,17 +24,18 @@ use vestibule_wire::{
 };
 
 pub(super) use self::checked::{application, foreign_redirect};
-pub(super) use self::consent::ATTRIBUTES;
+pub(super) use self::consent::BY_ASKING;
 pub use self::consent::ConsentForm;
 use self::{
     checked::Checked,
-    consent::{Known, attributes},
+    consent::{Known, by_asking},
 };
 use super::{
     anonymous::Anonymous,
     basis::Basis,
     directory::Login,
     person::Person,
+    presentation::Presentation,
     session::{Browser, SessionCookie, SessionUse, SignedIn},
 };
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
@@ -62,6 +63,8 @@ pub struct SignInForm {
     pub context: String,
     /// The application's name.
     pub application: String,
+    /// What else it shows of itself.
+    pub presentation: Presentation,
     /// Whether people sign in with an address (or with a user name).
     pub by_email: bool,
     /// What to fill in for it.
@@ -191,7 +194,7 @@ impl Engine {
         self.ask(&checked, (browser.id, anonymous), "", None)
     }
 
-    /// Signs in with what the form says; on failure the form comes back with the reason.
+    /// Signs in with what the form says; on failure the form comes back with the reason. Who declines goes back to the application.
     ///
     /// # Errors
     /// Anything that no form can be shown for.
@@ -210,7 +213,14 @@ impl Engine {
                 Some(problem),
             )
         };
-        if context.expires <= self.now() || context.browser != filled.browser.id {
+        if context.browser != filled.browser.id {
+            return again(Problem::Stale);
+        }
+        if filled.form.get("decision") == Some("deny") {
+            let why = "The person did not sign in.";
+            return Ok(Step::Answer(checked.refuse("access_denied", why)));
+        }
+        if context.expires <= self.now() {
             return again(Problem::Stale);
         }
         if name.trim().is_empty() || password.is_empty() {
@@ -329,6 +339,7 @@ impl Engine {
             .config
             .get::<SsoConfig>()
             .inactivity_timeout_seconds;
+        let cookie = self.kept(&checked.state, (known.secret, &known.sid));
         let basis = Basis {
             sid: Some(known.sid),
             auth_at: Some(known.auth_at),
@@ -340,7 +351,6 @@ impl Engine {
                 let why = "The person has not agreed yet.";
                 return Ok(Some(Step::Answer(checked.refuse("consent_required", why))));
             }
-            let cookie = SessionCookie::Keep(known.secret, seconds);
             let asked = self.ask_consent(checked, browser, Known { profile, basis }, Some(cookie));
             return asked.map(Some);
         }
@@ -350,7 +360,7 @@ impl Engine {
             .grant(checked, (profile, grant), basis, session)
             .await?;
         Ok(given.map(|mut answer| {
-            answer.session = Some(SessionCookie::Keep(known.secret, seconds));
+            answer.session = Some(cookie);
             Step::Answer(answer)
         }))
     }
@@ -363,10 +373,15 @@ impl Engine {
         session: SessionUse,
     ) -> Result<Option<Answer>> {
         let asked = (checked.client, &checked.request);
+        let session_state = self.session_state(checked.state.id, asked, basis.sid.as_deref());
         let code = self
             .issue_code(&checked.state, asked, who, (basis, session))
             .await?;
-        Ok(code.map(|code| checked.answer(vec![("code", code.expose().to_owned())])))
+        Ok(code.map(|code| {
+            let members = [("code", code.expose().to_owned())].into_iter();
+            let watched = session_state.map(|text| ("session_state", text));
+            checked.answer(members.chain(watched).collect())
+        }))
     }
 
     fn ask(
@@ -402,6 +417,7 @@ impl Engine {
             tenant: checked.state.id,
             context: URL_SAFE_NO_PAD.encode(sealed),
             application: checked.application.clone(),
+            presentation: self.presentation(&checked.state, checked.client),
             by_email: config.config.identity_field
                 == vestibule_model::family::idps::cloud_directory::IdentityField::Email,
             login: if login.is_empty() { hint } else { login }.to_owned(),

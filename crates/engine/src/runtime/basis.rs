@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use vestibule_model::{profile::ANONYMOUS, time::Timestamp};
 use vestibule_wire::{
     authorization::AuthorizationRequest,
-    claims_request::{CLAIM_SCOPES, ClaimWish},
+    claims_request::{CLAIM_SCOPES, ClaimWish, OFFLINE_ACCESS},
     token::Confirmation,
 };
 
@@ -55,6 +55,11 @@ impl Basis {
             auth_at: (provider != ANONYMOUS).then_some(at),
             ..Self::default()
         }
+    }
+
+    /// Whether a refresh token was asked for by its scope.
+    pub(super) fn asks_to_last(&self) -> bool {
+        self.scopes.iter().any(|one| one == OFFLINE_ACCESS)
     }
 
     /// Reads what was kept. Earlier versions kept the provider's name alone.

@@ -4,7 +4,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use vestibule_crypto::jose;
 use vestibule_model::{
-    id::{ProfileId, TenantId},
+    id::{ClientId, ProfileId, TenantId},
     resource::is_resource,
     time::Timestamp,
 };
@@ -12,7 +12,10 @@ use vestibule_store::snapshot::RevocationKind;
 use vestibule_wire::token::{Confirmation, Introspection};
 
 use super::{ClientRequest, Presented, Verified, resource::owner, subject::SEALED_PROFILE};
-use crate::{Engine, Error, Kind, Result, tenant::TenantState};
+use crate::{
+    Engine, Error, Kind, Result,
+    tenant::{ApplicationState, TenantState},
+};
 
 /// What a token id says: `<grant>.<milliseconds, hexadecimal>.<random>`.
 pub(super) struct TokenId<'a> {
@@ -55,6 +58,25 @@ struct Vital {
     client_id: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
+    /// Access tokens have one.
+    #[serde(default)]
+    scope: Option<Value>,
+    #[serde(default)]
+    acr: Option<Value>,
+    #[serde(default)]
+    auth_time: Option<Value>,
+}
+
+impl Vital {
+    /// The application that the token is for.
+    fn audience<'s>(&self, state: &'s TenantState) -> Option<&'s ApplicationState> {
+        state.applications.get(&self.owner()?)
+    }
+
+    fn owner(&self) -> Option<ClientId> {
+        let audience = self.aud.iter().map(String::as_str);
+        owner(audience, self.client_id.as_deref())
+    }
 }
 
 impl Engine {
@@ -72,18 +94,23 @@ impl Engine {
         let live = self
             .verified::<Vital>(&state, token)
             .filter(|vital| self.is_live(&state, vital));
-        Ok(
-            live.map_or_else(Introspection::default, |vital| Introspection {
+        Ok(live.map_or_else(Introspection::default, |vital| {
+            let told = state.says_how_people_signed_in(vital.audience(&state));
+            let told = told && vital.scope.is_some();
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            Introspection {
                 active: true,
                 token_type: vital.cnf.as_ref().map(Confirmation::token_type),
+                acr: vital.acr.as_ref().filter(|_| told).and_then(text),
+                auth_time: vital.auth_time.filter(|_| told).and_then(|at| at.as_i64()),
                 cnf: vital.cnf,
                 aud: vital
                     .aud
                     .into_iter()
                     .filter(|one| is_resource(one))
                     .collect(),
-            }),
-        )
+            }
+        }))
     }
 
     /// The claims of an access token of the instance that holds this scope. What it is bound to, the bearer has shown.
@@ -145,6 +172,9 @@ impl Engine {
             prf: text(SEALED_PROFILE),
             client_id: text("client_id"),
             cnf: None,
+            scope: None,
+            acr: None,
+            auth_time: None,
         };
         self.is_live(state, &vital).then_some(claims)
     }
@@ -185,8 +215,7 @@ impl Engine {
             return false;
         }
         // Tokens of an application end with it.
-        let audience = vital.aud.iter().map(String::as_str);
-        let owner = owner(audience, vital.client_id.as_deref());
+        let owner = vital.owner();
         if owner.is_none_or(|owner| !state.applications.contains_key(&owner)) {
             return false;
         }

@@ -118,7 +118,7 @@ impl Engine {
                 &mut access,
             );
         }
-        if issue.state.oauth.jwt_access_tokens {
+        if issue.state.says_how_people_signed_in(application) {
             // After mapped claims: none of them may say this.
             if let Some(at) = basis.auth_at {
                 access.insert("auth_time".into(), at.seconds().into());
@@ -131,10 +131,8 @@ impl Engine {
         if let Some(sealed) = sealed {
             identity.insert(SEALED_PROFILE.into(), sealed.into());
         }
-        if strict {
-            let scopes = basis.scopes.iter().map(String::as_str);
-            identity.extend(claims_for(person, scopes, std::iter::empty()));
-        } else {
+        // What scopes stand for is in user info, since there is an access token for it (OpenID Connect Core section 5.4).
+        if !strict {
             identity.extend(person.normalized());
             if let Some(verified) = person.email_verified() {
                 identity.insert("email_verified".into(), verified.into());

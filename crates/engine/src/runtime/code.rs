@@ -122,6 +122,10 @@ impl Engine {
         let verifier = request.form.get("code_verifier").map(str::to_owned);
         let client = application.application.client_id;
         let refresh = self.new_refresh(state, application, "");
+        let asks = application.is_third_party();
+        // A client that nobody vouches for gets one where it asked (OpenID Connect Core section 11).
+        let lasts =
+            move |basis: &Basis| basis.provider != ANONYMOUS && (!asks || basis.asks_to_last());
         let (kept, now) = (refresh.as_ref().map(|refresh| refresh.stored()), self.now());
         let showing = self
             .store()
@@ -144,7 +148,7 @@ impl Engine {
                 let Some(person) = bound.person(t, now)? else {
                     return Ok(Showing::Bad);
                 };
-                if let Some(kept) = kept.filter(|_| bound.basis.provider != ANONYMOUS) {
+                if let Some(kept) = kept.filter(|_| lasts(&bound.basis)) {
                     let opened = OpenedGrant {
                         id: code.grant,
                         client,
@@ -168,7 +172,7 @@ impl Engine {
                     return Err(refused());
                 }
                 self.still_welcome(state, &person)?;
-                let refresh = refresh.filter(|_| bound.basis.provider != ANONYMOUS);
+                let refresh = refresh.filter(|_| lasts(&bound.basis));
                 let extras = (bound.nonce.as_deref(), refresh);
                 self.answer(state, (client, grant), (&person, &bound.basis), extras)
             }

@@ -25,7 +25,7 @@ use vestibule_wire::{
 pub use self::visit::{CodeForm, CodeProblem, DeviceEnd, DeviceForm, DeviceStep};
 use super::{
     ClientRequest,
-    authorization::ATTRIBUTES,
+    authorization::BY_ASKING,
     basis::Basis,
     invalid_grant,
     person::Person,
@@ -208,6 +208,8 @@ impl Engine {
         let grant = GrantId::from_random_bytes(self.random_id());
         let refresh = self.new_refresh(state, application, "");
         let kept = refresh.as_ref().map(|refresh| refresh.stored());
+        // As for codes.
+        let asks = application.is_third_party();
         let redeemed = self
             .store()
             .write::<_, Error>(state.id, move |t| {
@@ -224,7 +226,8 @@ impl Engine {
                 else {
                     return Ok(None);
                 };
-                if let Some(kept) = kept {
+                let lasts = !asks || allowed.basis.asks_to_last();
+                if let Some(kept) = kept.filter(|_| lasts) {
                     let opened = OpenedGrant {
                         id: grant,
                         client,
@@ -244,6 +247,7 @@ impl Engine {
             return Err(refused());
         }
         self.still_welcome(state, &person)?;
+        let refresh = refresh.filter(|_| !asks || allowed.basis.asks_to_last());
         let extras = (None, refresh);
         self.answer(state, (client, grant), (&person, &allowed.basis), extras)
     }
@@ -266,7 +270,7 @@ fn asked_scopes(application: &ApplicationState, scope: &str) -> Result<Vec<Strin
         ));
     }
     let metadata = &application.application.metadata;
-    let attributes = ATTRIBUTES
+    let attributes = BY_ASKING
         .into_iter()
         .filter(|_| application.is_third_party());
     Ok(CLAIM_SCOPES

@@ -123,6 +123,12 @@ impl Person {
             }
         }
         claims.extend(self.normalized());
+        for (name, is_good) in SELF_SAID {
+            let said = self.profile.attributes.object().string(name);
+            if let Some(text) = said.filter(|text| is_good(text)) {
+                claims.entry(name).or_insert_with(|| text.into());
+            }
+        }
         if let Some(verified) = self.email_verified() {
             claims.insert("email_verified".into(), verified.into());
         }
@@ -178,6 +184,45 @@ impl Person {
     }
 }
 
+/// Claims that the custom attributes of a profile tell where nothing else does, and what a good value is. Applications may change
+/// attributes, so none of these is one that anybody is told apart or reached by.
+const SELF_SAID: [(&str, fn(&str) -> bool); 5] = [
+    ("profile", is_page),
+    ("picture", is_page),
+    ("website", is_page),
+    ("gender", is_word),
+    ("birthdate", is_date),
+];
+
+fn is_page(text: &str) -> bool {
+    let web = |url: url::Url| matches!(url.scheme(), "https" | "http");
+    text.len() <= 2000 && url::Url::parse(text).is_ok_and(web)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 100 && !text.chars().any(char::is_control)
+}
+
+/// `YYYY-MM-DD`, with `0000` for a year that is left out, or a year alone (section 5.1).
+fn is_date(text: &str) -> bool {
+    let digits =
+        |part: &str, length| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = text.split('-').collect();
+    match parts.as_slice() {
+        [year] => digits(year, 4),
+        [year, month, day] => {
+            let within =
+                |part: &str, most: u8| part.parse().is_ok_and(|n: u8| (1..=most).contains(&n));
+            digits(year, 4)
+                && digits(month, 2)
+                && digits(day, 2)
+                && within(month, 12)
+                && within(day, 31)
+        }
+        _ => false,
+    }
+}
+
 /// What a SCIM user says, in the words of OpenID Connect (RFC 7643 section 4.1).
 fn card_claims(user: &DirectoryUser) -> Map<String, Value> {
     let body = user.card.body();
@@ -192,6 +237,9 @@ fn card_claims(user: &DirectoryUser) -> Map<String, Value> {
         ),
         ("nickname", body.string("nickName")),
         ("profile", body.string("profileUrl")),
+        ("website", body.string("website")),
+        ("gender", body.string("gender")),
+        ("birthdate", body.string("birthdate")),
         ("zoneinfo", body.string("timezone")),
         ("locale", body.string("locale")),
         (
@@ -207,6 +255,10 @@ fn card_claims(user: &DirectoryUser) -> Map<String, Value> {
         .into_iter()
         .filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))))
         .collect();
+    // Nobody here sends a message to a number to see whose it is.
+    if claims.contains_key("phone_number") {
+        claims.insert("phone_number_verified".into(), false.into());
+    }
     if let Some(address) = first(body.value("addresses")) {
         let parts = [
             ("formatted", "formatted"),

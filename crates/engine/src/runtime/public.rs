@@ -1,7 +1,11 @@
 //! What everybody may read: discovery and public keys (contract/runtime.md section 3).
 
 use vestibule_model::{
-    family::registration::{Registering, RegistrationConfig},
+    family::{
+        registration::{Registering, RegistrationConfig},
+        sso::SsoConfig,
+        tokens::TokensConfig,
+    },
     id::TenantId,
 };
 use vestibule_wire::discovery::{Discovery, KeySet};
@@ -17,6 +21,12 @@ impl Engine {
         let mut discovery = Discovery::of(state.issuer(host), (host, &tenant), &state.oauth);
         if let Some(base) = self.settings().mutual_tls.url() {
             discovery = discovery.with_mutual_tls(&state.issuer(base));
+        }
+        if state.config.get::<SsoConfig>().is_active {
+            discovery = discovery.with_sessions();
+        }
+        if state.config.get::<TokensConfig>().refresh.enabled {
+            discovery = discovery.with_refresh_tokens();
         }
         Ok(match state.config.get::<RegistrationConfig>().enabled {
             Registering::Off => discovery,

@@ -22,8 +22,15 @@ pub struct Browser<'a> {
 /// What the browser is to keep.
 #[derive(Debug)]
 pub enum SessionCookie {
-    /// A session that was just made, for so many seconds after its last use.
-    Keep(PlainToken, i64),
+    /// A session, made just now or before.
+    Keep {
+        /// What opens it.
+        secret: PlainToken,
+        /// What scripts of ours may read, so that applications notice another session; opens nothing.
+        state: String,
+        /// Seconds that it lasts after its last use.
+        seconds: i64,
+    },
     /// None any more.
     Forget,
 }
@@ -68,6 +75,19 @@ impl SessionUse {
 }
 
 impl Engine {
+    /// What a browser keeps of a session with this secret and this name.
+    pub(super) fn kept(
+        &self,
+        state: &TenantState,
+        (secret, sid): (PlainToken, &str),
+    ) -> SessionCookie {
+        SessionCookie::Keep {
+            secret,
+            state: self.browser_state(state.id, sid),
+            seconds: state.config.get::<SsoConfig>().inactivity_timeout_seconds,
+        }
+    }
+
     /// The session of a browser, if it has one that is good: not idle for too long, of somebody who may still sign in.
     pub(super) async fn signed_in(
         &self,
@@ -135,7 +155,7 @@ impl Engine {
         let hash = secret.hash();
         Ok(Some((
             SessionUse::Make(Box::new(session), hash),
-            SessionCookie::Keep(secret, seconds),
+            self.kept(state, (secret, &sid)),
             sid,
         )))
     }

@@ -118,7 +118,7 @@ pub struct ClientMetadata {
     /// Its page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
-    /// Its picture. Kept, not shown: pages load nothing from elsewhere.
+    /// Its picture, which pages show by way of this service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<String>,
     /// What it does with what it learns of people.

@@ -3,18 +3,22 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequestParts, Path, State},
+    extract::{FromRequest, FromRequestParts, Path, Request, State},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
+use schemars::JsonSchema;
 use serde_json::{Value, json};
-use vestibule_engine::runtime::{Presented, Scheme, UserInfo};
+use vestibule_engine::{
+    Error,
+    runtime::{Presented, Scheme, UserInfo},
+};
 use vestibule_model::object::RawObject;
 
 use super::{
     cors,
-    request::{At, Shown},
+    request::{At, Shown, media_type, read_form},
 };
 use crate::{
     App,
@@ -22,6 +26,14 @@ use crate::{
     extract::Bearer,
     route::{Guard, Route},
 };
+
+/// An access token in a form.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "describes the form for the API's own description")]
+struct TokenForm {
+    /// The token, unless it is in the header.
+    access_token: Option<String>,
+}
 
 /// An access token of this plane, with or without a proof.
 struct AccessToken {
@@ -59,6 +71,36 @@ impl FromRequestParts<App> for AccessToken {
     }
 }
 
+/// The same where a form may carry it (RFC 6750 section 2.2).
+struct PostedToken(AccessToken);
+
+impl FromRequest<App> for PostedToken {
+    type Rejection = OauthError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, OauthError> {
+        let form = media_type(request.headers()) == "application/x-www-form-urlencoded";
+        let (mut parts, body) = request.into_parts();
+        let announced = parts.headers.contains_key(header::AUTHORIZATION);
+        let shown = Shown::of(&parts);
+        let head = AccessToken::from_request_parts(&mut parts, app).await;
+        if !form {
+            return head.map(Self);
+        }
+        let form = read_form(Request::from_parts(parts, body), app).await?;
+        match form.get("access_token") {
+            None => head.map(Self),
+            Some(_) if announced => {
+                Err(Error::invalid("The access token is sent in more than one way.").into())
+            }
+            Some(token) => Ok(Self(AccessToken {
+                token: token.to_owned(),
+                scheme: Scheme::Bearer,
+                shown: shown?,
+            })),
+        }
+    }
+}
+
 /// Calls with an access token.
 pub(super) fn routes() -> Vec<Route> {
     let bearing = |method, path, operation, handler| {
@@ -74,9 +116,10 @@ pub(super) fn routes() -> Vec<Route> {
             "post",
             "/oauth/v4/{tenantId}/userinfo",
             "userinfo_post",
-            || cors::shared(post(user_info)),
+            || cors::shared(post(user_info_posted)),
         )
-        .summary("Who the bearer is.")
+        .summary("Who the bearer is; the token may be in a form.")
+        .takes_as::<TokenForm>("application/x-www-form-urlencoded")
         .answers::<Value>(200),
         bearing(
             "post",
@@ -123,14 +166,32 @@ async fn user_info(
     State(app): State<App>,
     At(tenant): At,
     token: AccessToken,
-) -> Result<Response, OauthError> {
+) -> Result<Told, OauthError> {
     let info = app.engine.user_info(tenant, token.presented()).await?;
-    Ok(match info {
-        UserInfo::Plain(info) => Json(info).into_response(),
-        UserInfo::Signed(token) => {
-            ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
+    Ok(Told(info))
+}
+
+/// User info as it is sent: as JSON, or as the token that an application asked for.
+struct Told(UserInfo);
+
+impl IntoResponse for Told {
+    fn into_response(self) -> Response {
+        match self.0 {
+            UserInfo::Plain(info) => Json(info).into_response(),
+            UserInfo::Signed(token) => {
+                ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
+            }
         }
-    })
+    }
+}
+
+async fn user_info_posted(
+    State(app): State<App>,
+    At(tenant): At,
+    PostedToken(token): PostedToken,
+) -> Result<Told, OauthError> {
+    let info = app.engine.user_info(tenant, token.presented()).await?;
+    Ok(Told(info))
 }
 
 async fn note_activity(

@@ -181,7 +181,8 @@ async fn read_multipart(request: Request, app: &App) -> Result<Parameters, Error
     Ok(Parameters::from_pairs(pairs)?)
 }
 
-fn media_type(headers: &HeaderMap) -> String {
+/// The media type of a body, without parameters, in lower case.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, State},
+    extract::{FromRequest, FromRequestParts, Path, Request, State},
     http::{Method, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -114,6 +114,8 @@ struct Form {
     username: String,
     /// Password.
     password: String,
+    /// `deny` to go back without signing in.
+    decision: Option<String>,
 }
 
 /// The answer to the question whether a person agrees.
@@ -198,6 +200,22 @@ pub(super) fn routes() -> Vec<Route> {
         .summary("The same with a form, and the answer to the question whether to sign out.")
         .takes_as::<Logout>("application/x-www-form-urlencoded")
         .answers_text(303, "text/plain"),
+        Route::new(
+            "get",
+            "/oauth/v4/{tenantId}/check_session",
+            "check_session",
+            || get(check_session),
+        )
+        .summary("The frame that tells pages of applications whether the session is another one.")
+        .answers_text(200, "text/html"),
+        Route::new(
+            "get",
+            "/oauth/v4/{tenantId}/logos/{clientId}",
+            "logo",
+            || get(logo),
+        )
+        .summary("The picture of an application, for pages.")
+        .answers_text(200, "image/png"),
         Route::new("get", "/assets/page.css", "page_style", || get(style))
             .summary("The style of the pages.")
             .answers_text(200, "text/css"),
@@ -260,6 +278,28 @@ async fn log_out(State(app): State<App>, visitor: Visitor, sent: Sent) -> Respon
         Err(error) => Err(error),
     };
     visitor.show_logout(&app, step)
+}
+
+async fn check_session(
+    State(app): State<App>,
+    visitor: Visitor,
+    At(tenant): At,
+) -> Result<Response, OauthError> {
+    app.engine.check_session(tenant).await?;
+    Ok(visitor.watch(&app, tenant))
+}
+
+async fn logo(
+    State(app): State<App>,
+    At(tenant): At,
+    Path((_, client)): Path<(String, String)>,
+) -> Result<Response, OauthError> {
+    let picture = app.engine.logo(tenant, &client).await?;
+    let headers = [
+        (header::CONTENT_TYPE, picture.media_type),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    Ok((headers, picture.bytes.to_vec()).into_response())
 }
 
 async fn style() -> impl IntoResponse {

@@ -11,6 +11,7 @@ use vestibule_engine::{
     runtime::{
         authorization::{Answer, ConsentForm, Problem, SignInForm, Step},
         logout::LogoutStep,
+        presentation::Presentation,
         session::{Browser, SessionCookie},
     },
 };
@@ -171,23 +172,46 @@ impl Visitor {
         response
     }
 
-    /// Sets or removes the session's cookie. Frames of applications elsewhere ask silently, which browsers allow over https only.
+    /// Sets or removes the session's cookies: what opens it, and what the frame that watches it reads. Frames of applications elsewhere
+    /// ask silently, which browsers allow over https only.
     pub(super) fn keep(&self, app: &App, cookie: &SessionCookie, response: &mut Response) {
         let Some(tenant) = self.tenant else { return };
-        let (value, seconds) = match cookie {
-            SessionCookie::Keep(secret, seconds) => (secret.expose(), *seconds),
-            SessionCookie::Forget => ("", 0),
+        let (secret, state, seconds) = match cookie {
+            SessionCookie::Keep {
+                secret,
+                state,
+                seconds,
+            } => (secret.expose(), state.as_str(), *seconds),
+            SessionCookie::Forget => ("", "", 0),
         };
         let site = if is_secure(app) {
             "SameSite=None; Secure"
         } else {
             "SameSite=Lax"
         };
-        let name = session_cookie(app, tenant);
-        let text = format!("{name}={value}; Path=/; HttpOnly; Max-Age={seconds}; {site}");
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            response.headers_mut().append(header::SET_COOKIE, value);
+        let held = session_cookie(app, tenant);
+        let watched = state_cookie(app, tenant);
+        for text in [
+            format!("{held}={secret}; Path=/; HttpOnly; Max-Age={seconds}; {site}"),
+            format!("{watched}={state}; Path=/; Max-Age={seconds}; {site}"),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
         }
+    }
+
+    /// The frame that tells pages of applications whether the session is still the one they were told of.
+    pub(super) fn watch(&self, app: &App, tenant: TenantId) -> Response {
+        let nonce = app.engine.unguessable();
+        app.pages.render(Page {
+            template: "check-session",
+            status: StatusCode::OK,
+            language: self.reads(None),
+            content: context! { cookie => state_cookie(app, tenant), nonce => nonce.as_str() },
+            // Its answers go to who asks and say nothing to who has no answer of ours.
+            policy: &format!("script-src 'nonce-{nonce}'; form-action 'none'; frame-ancestors *"),
+        })
     }
 
     /// A form that the browser posts to the application by itself, and a button for where scripts are off.
@@ -246,12 +270,14 @@ impl Visitor {
                 )),
                 context => form.context.as_str(),
                 application => form.application.as_str(),
+                logo => logo_path(form.tenant, &form.presentation),
+                policy_uri => form.presentation.policy_uri.as_deref(),
+                tos_uri => form.presentation.tos_uri.as_deref(),
                 by_email => form.by_email,
                 login => form.login.as_str(),
                 problem => form.problem.map(name_of),
             },
-            // Chromium also applies form-action to where the answer to the form leads.
-            policy: &format!("form-action 'self' {}; frame-ancestors 'none'", form.origin),
+            policy: &form_policy(&form.origin, &form.presentation),
         });
         if form.problem == Some(Problem::TooOften) {
             response
@@ -273,11 +299,11 @@ impl Visitor {
                 application => form.application.as_str(),
                 scopes => &form.scopes,
                 host => form.host.as_str(),
-                policy_uri => form.policy_uri.as_deref(),
-                tos_uri => form.tos_uri.as_deref(),
+                logo => logo_path(form.tenant, &form.presentation),
+                policy_uri => form.presentation.policy_uri.as_deref(),
+                tos_uri => form.presentation.tos_uri.as_deref(),
             },
-            // Chromium also applies form-action to where the answer to the form leads.
-            policy: &format!("form-action 'self' {}; frame-ancestors 'none'", form.origin),
+            policy: &form_policy(&form.origin, &form.presentation),
         });
         self.remember(app, &mut response);
         if let Some(cookie) = &form.session {
@@ -325,6 +351,19 @@ impl Visitor {
     pub(super) fn reads(&self, asked: Option<&str>) -> &'static str {
         Pages::language(asked.or(self.language.as_deref()), self.accepted.as_deref())
     }
+}
+
+/// Where a page finds the application's picture: with this service, never elsewhere.
+fn logo_path(tenant: TenantId, shown: &Presentation) -> Option<minijinja::Value> {
+    let client = shown.logo?;
+    let path = format!("/oauth/v4/{tenant}/logos/{client}");
+    Some(minijinja::Value::from_safe_string(path))
+}
+
+/// The policy of a page with a form whose answer leads to `origin`: Chromium applies form-action to that as well.
+fn form_policy(origin: &str, shown: &Presentation) -> String {
+    let pictures = shown.logo.map_or("", |_| "img-src 'self'; ");
+    format!("{pictures}form-action 'self' {origin}; frame-ancestors 'none'")
 }
 
 /// JSON that is also a JavaScript expression and ends no script element.
@@ -376,6 +415,12 @@ fn cookie_name(app: &App) -> &'static str {
 fn session_cookie(app: &App, tenant: TenantId) -> String {
     let prefix = if is_secure(app) { "__Host-" } else { "" };
     format!("{prefix}vestibule-session-{tenant}")
+}
+
+/// What scripts of the frame read, and what opens nothing.
+fn state_cookie(app: &App, tenant: TenantId) -> String {
+    let prefix = if is_secure(app) { "__Host-" } else { "" };
+    format!("{prefix}vestibule-state-{tenant}")
 }
 
 fn is_secure(app: &App) -> bool {

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use vestibule_model::{
     application::metadata::ClientMetadata,
+    family::tokens::TokensConfig,
     id::{ClientId, ProfileId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
     time::Timestamp,
 };
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
-    claims_request::ClaimWish,
+    claims_request::{ClaimWish, OFFLINE_ACCESS},
     discovery::PASSWORD,
 };
 
-use super::{Answer, attributes};
+use super::{Answer, by_asking};
 use crate::{
     Engine, Error, Kind, Result,
     runtime::{basis::Basis, session::SignedIn},
@@ -165,7 +166,7 @@ impl Checked {
         if self.third_party {
             basis
                 .scopes
-                .extend(attributes(&self.request).map(str::to_owned));
+                .extend(by_asking(&self.request).map(str::to_owned));
         }
         basis
     }
@@ -235,6 +236,10 @@ impl Engine {
                 error: error.code,
                 why: "A resource is unknown.",
             });
+        }
+        // Nobody is asked about what could not be given.
+        if !found.gets_refresh_tokens() || !state.config.get::<TokensConfig>().refresh.enabled {
+            request.leave_out(OFFLINE_ACCESS);
         }
         Ok(Checked {
             client: found.application.client_id,

@@ -14,20 +14,26 @@ use vestibule_model::{
     time::Timestamp,
 };
 use vestibule_store::client::Consent;
-use vestibule_wire::{authorization::AuthorizationRequest, claims_request::CLAIM_SCOPES};
+use vestibule_wire::{
+    authorization::AuthorizationRequest,
+    claims_request::{CLAIM_SCOPES, OFFLINE_ACCESS},
+};
 
 use super::{FORM_SECONDS, FilledForm, Problem, Step, checked::Checked, policy_source};
 use crate::{
     Engine, Error, Result,
     runtime::{
         basis::Basis,
+        presentation::Presentation,
         session::{SessionCookie, SessionUse},
     },
     tenant::TenantState,
 };
 
-/// Scopes over what applications keep of people, which others than the instance's own get only when they ask.
-pub(in crate::runtime) const ATTRIBUTES: [&str; 3] = [
+/// Scopes over what applications keep of people, and the one for refresh tokens, which others than the instance's own get only when
+/// they ask.
+pub(in crate::runtime) const BY_ASKING: [&str; 4] = [
+    OFFLINE_ACCESS,
     "appid_readprofile",
     "appid_readuserattr",
     "appid_writeuserattr",
@@ -46,10 +52,8 @@ pub struct ConsentForm {
     pub scopes: Vec<&'static str>,
     /// The host, or the scheme of an app, that the answer goes to.
     pub host: String,
-    /// Where it says what it does with that.
-    pub policy_uri: Option<String>,
-    /// Its terms.
-    pub tos_uri: Option<String>,
+    /// What else it shows of itself.
+    pub presentation: Presentation,
     /// Language that the application asked for.
     pub language: Option<String>,
     /// Where the browser will be sent afterwards, as a content security policy names it.
@@ -132,7 +136,7 @@ impl Engine {
         let (used, cookie) = match session {
             Some(session) => (
                 SessionUse::Extend(session.hash, self.now().plus_seconds(seconds)),
-                Some(SessionCookie::Keep(session.secret, seconds)),
+                Some(self.kept(&checked.state, (session.secret, &session.sid))),
             ),
             None => (SessionUse::None, None),
         };
@@ -202,8 +206,6 @@ impl Engine {
             &plain,
             self.random(),
         );
-        let found = checked.state.applications.get(&checked.client);
-        let metadata = found.map(|found| &found.application.metadata);
         let redirect = &checked.request.redirect_uri;
         let host = Url::parse(redirect)
             .ok()
@@ -215,8 +217,7 @@ impl Engine {
             application: checked.application.clone(),
             scopes: wanted(&checked.request),
             host: host.unwrap_or_else(|| policy_source(redirect)),
-            policy_uri: metadata.and_then(|metadata| metadata.policy_uri.clone()),
-            tos_uri: metadata.and_then(|metadata| metadata.tos_uri.clone()),
+            presentation: self.presentation(&checked.state, checked.client),
             language: checked.request.language.clone(),
             origin: policy_source(redirect),
             session,
@@ -254,13 +255,13 @@ fn wanted(request: &AuthorizationRequest) -> Vec<&'static str> {
         .map(|(scope, _)| *scope);
     std::iter::once("openid")
         .chain(about_people)
-        .chain(attributes(request))
+        .chain(by_asking(request))
         .collect()
 }
 
-/// Scopes over attributes that were asked for.
-pub(super) fn attributes(request: &AuthorizationRequest) -> impl Iterator<Item = &'static str> {
-    ATTRIBUTES
+/// Scopes that were asked for and that nobody gets without.
+pub(super) fn by_asking(request: &AuthorizationRequest) -> impl Iterator<Item = &'static str> {
+    BY_ASKING
         .into_iter()
         .filter(|scope| request.asks_for(scope))
 }

@@ -15,13 +15,13 @@ use vestibule_model::{
     time::Timestamp,
 };
 use vestibule_store::{client::Consent, device::DeviceRequest};
-use vestibule_wire::{parameters::Parameters, user_code::UserCode};
+use vestibule_wire::{claims_request::OFFLINE_ACCESS, parameters::Parameters, user_code::UserCode};
 
 use super::{Allowed, Asked};
 use crate::{
     Engine, Error, Kind, Result,
     runtime::{
-        authorization::{ATTRIBUTES, FORM_SECONDS, FilledForm, Problem, SignInForm, problem},
+        authorization::{BY_ASKING, FORM_SECONDS, FilledForm, Problem, SignInForm, problem},
         basis::Basis,
         directory::Login,
         session::{SessionCookie, SessionUse},
@@ -159,7 +159,7 @@ impl Engine {
         let Some(session) = self.signed_in(&state, filled.browser.session).await? else {
             return self.ask_device_user(&state, &waiting, (filled.browser.id, "", None));
         };
-        let seconds = state.config.get::<SsoConfig>().inactivity_timeout_seconds;
+        let cookie = self.kept(&state, (session.secret, &session.sid));
         let who = Who {
             profile: session.profile,
             basis: Basis {
@@ -169,7 +169,6 @@ impl Engine {
             },
             session: true,
         };
-        let cookie = SessionCookie::Keep(session.secret, seconds);
         self.ask_decision(&state, &waiting, (filled.browser.id, who, Some(cookie)))
     }
 
@@ -184,6 +183,9 @@ impl Engine {
         let Some(waiting) = self.awaited(&state, &visit, filled).await? else {
             return Ok(enter_again(&state, &visit.code, CodeProblem::Unknown));
         };
+        if filled.form.get("decision") == Some("deny") {
+            return self.turn_away(&state, &waiting).await;
+        }
         let name = filled.form.get("username").unwrap_or_default().trim();
         let password = filled.form.get("password").unwrap_or_default();
         let again = |problem| {
@@ -217,6 +219,25 @@ impl Engine {
             session: cookie.is_some(),
         };
         self.ask_decision(&state, &waiting, (filled.browser.id, who, cookie))
+    }
+
+    /// Tells a device no, by somebody who entered its code and would not sign in.
+    async fn turn_away(&self, state: &TenantState, waiting: &Waiting<'_>) -> Result<DeviceStep> {
+        let (hash, now) = (self.user_hash(state, &waiting.code), self.now());
+        let noted = self
+            .store()
+            .write::<_, Error>(state.id, move |t| {
+                Ok(t.answer_device_request(&hash, None, now)?)
+            })
+            .await?;
+        Ok(if noted {
+            DeviceStep::Finished(DeviceEnd {
+                allowed: false,
+                session: None,
+            })
+        } else {
+            enter_again(state, &waiting.code.to_string(), CodeProblem::Unknown)
+        })
     }
 
     /// Notes what the person answered.
@@ -264,7 +285,7 @@ impl Engine {
         let (used, cookie) = match session {
             Some(session) => (
                 SessionUse::Extend(session.hash, now.plus_seconds(seconds)),
-                Some(SessionCookie::Keep(session.secret, seconds)),
+                Some(self.kept(&state, (session.secret, &session.sid))),
             ),
             None => (SessionUse::None, None),
         };
@@ -354,6 +375,7 @@ impl Engine {
             tenant: state.id,
             context: self.seal_visit(state, waiting, (browser, None))?,
             application: waiting.application.application.name.clone(),
+            presentation: self.presentation(state, waiting.application.application.client_id),
             by_email: config.config.identity_field == IdentityField::Email,
             login: login.to_owned(),
             language: None,
@@ -420,7 +442,9 @@ fn learned(waiting: &Waiting<'_>) -> Vec<String> {
     } else {
         &["openid", "profile", "email"]
     };
-    let over = ATTRIBUTES.into_iter().filter(|_| given.len() > 1);
+    let over = BY_ASKING
+        .into_iter()
+        .filter(|scope| given.len() > 1 && *scope != OFFLINE_ACCESS);
     let asked = waiting.asked.scopes.iter().map(String::as_str);
     let mut all: Vec<String> = Vec::new();
     for scope in given.iter().copied().chain(asked).chain(over) {

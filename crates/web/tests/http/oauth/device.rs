@@ -54,6 +54,19 @@ impl<'a> Person<'a> {
         }
     }
 
+    async fn who_would_not_sign_in_turns_it_away(server) {
+        let client = setup(&server).await;
+        let device = begin(&client, &[]).await;
+        let mut person = Person::new(&client);
+        let page = person.enter(device["user_code"].as_str().unwrap()).await.expect(200);
+        let end = person.fill(&page, &[("decision", "deny")]).await.expect(200);
+        assert!(!end.text().contains("name=\"password\""));
+        refused(poll_later(&client, &device).await, 400, "access_denied");
+        // The form is spent.
+        let again = person.sign_in(&page).await;
+        assert!(again.text().contains("name=\"user_code\""), "{}", again.text());
+    }
+
     async fn send(&mut self, path: &str, form: &[(&str, &str)]) -> TestResponse {
         let request = self
             .server

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vestibule_testkit::on_each_engine;
 
-use super::setup::{Client, decode};
+use super::setup::{Client, decode, refused};
 
 on_each_engine! {
     async fn it_says_who_the_bearer_is(server) {
@@ -26,6 +26,32 @@ on_each_engine! {
             .expect(200);
         assert_eq!(posted.json(), info);
         assert_eq!(posted.header("access-control-allow-origin"), "*");
+    }
+
+    async fn a_form_may_carry_the_token(server) {
+        let client = Client::new(&server).await;
+        let token = client.ada().await["access_token"].as_str().unwrap().to_owned();
+        let path = format!("{}/userinfo", client.base);
+        let form = [("access_token", token.as_str())];
+        let info = server.post(&path).form(&form).send().await.expect(200);
+        assert_eq!(info.json()["email"], "ada@example.com");
+        assert_eq!(info.header("access-control-allow-origin"), "*");
+        // Once, and in one way.
+        let both = server.post(&path).form(&form).bearer(&token).send().await;
+        refused(both, 400, "invalid_request");
+        let twice = server.post(&path).form(&[form[0], form[0]]).send().await;
+        refused(twice, 400, "invalid_request");
+        // Neither in another sort of body nor in the query.
+        refused(server.post(&path).json(&json!({"access_token": token})).send().await, 401, "invalid_token");
+        refused(server.post(&format!("{path}?access_token={token}")).send().await, 401, "invalid_token");
+        refused(server.get(&format!("{path}?access_token={token}")).send().await, 401, "invalid_token");
+        refused(server.get(&path).form(&form).send().await, 401, "invalid_token");
+        for bad in ["", "x"] {
+            refused(server.post(&path).form(&[("access_token", bad)]).send().await, 401, "invalid_token");
+        }
+        refused(server.post(&path).form(&[]).send().await, 401, "invalid_token");
+        // A form without one leaves the header what it is.
+        server.post(&path).form(&[("other", "1")]).bearer(&token).send().await.expect(200);
     }
 
     async fn other_tokens_are_refused(server) {
