@@ -54,19 +54,6 @@ impl<'a> Person<'a> {
         }
     }
 
-    async fn who_would_not_sign_in_turns_it_away(server) {
-        let client = setup(&server).await;
-        let device = begin(&client, &[]).await;
-        let mut person = Person::new(&client);
-        let page = person.enter(device["user_code"].as_str().unwrap()).await.expect(200);
-        let end = person.fill(&page, &[("decision", "deny")]).await.expect(200);
-        assert!(!end.text().contains("name=\"password\""));
-        refused(poll_later(&client, &device).await, 400, "access_denied");
-        // The form is spent.
-        let again = person.sign_in(&page).await;
-        assert!(again.text().contains("name=\"user_code\""), "{}", again.text());
-    }
-
     async fn send(&mut self, path: &str, form: &[(&str, &str)]) -> TestResponse {
         let request = self
             .server
@@ -127,6 +114,19 @@ fn is_page(answer: &TestResponse, status: u16, holds: &str) {
 }
 
 on_each_engine! {
+    async fn who_would_not_sign_in_turns_it_away(server) {
+        let client = setup(&server).await;
+        let device = begin(&client, &[]).await;
+        let mut person = Person::new(&client);
+        let page = person.enter(device["user_code"].as_str().unwrap()).await.expect(200);
+        let end = person.fill(&page, &[("decision", "deny")]).await.expect(200);
+        assert!(!end.text().contains("name=\"password\""));
+        refused(poll_later(&client, &device).await, 400, "access_denied");
+        // The form is spent.
+        let again = person.sign_in(&page).await;
+        assert!(again.text().contains("name=\"user_code\""), "{}", again.text());
+    }
+
     async fn somebody_lets_a_device_in(server) {
         let client = setup(&server).await;
         client.instance.put("config/tokens", json!({"refresh": {"enabled": true}})).await.expect(200);
