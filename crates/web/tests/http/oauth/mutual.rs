@@ -313,6 +313,7 @@ on_each_engine! {
     async fn the_profile_takes_certificates(server) {
         let client = Client::new(&server).await;
         let own = certificate(&server, "CN=own", &[]);
+        client.instance.put("config/tokens", json!({"refresh": {"enabled": true}})).await.expect(200);
         offer(&client, json!({"profile": "fapi2", "signingAlgorithm": "ES256", "mutualTls": "allowed"})).await;
         describe(&client, json!({"token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": keys(&[&own]), "redirect_uris": [CALLBACK]})).await;
         let found = discovery(&client).await;
@@ -333,6 +334,10 @@ on_each_engine! {
         assert_eq!(decode(&tokens["access_token"]).1["cnf"], json!({"x5t#S256": thumbprint(&own.0)}));
         userinfo(&client, &tokens["access_token"], &own).await.expect(200);
         refused(client.userinfo(&tokens["access_token"]).await, 401, "invalid_token");
+        let renew = [("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+        refused(post(&client, "token", &certificate(&server, "CN=other", &[]), &renew).send().await, 401, "invalid_client");
+        let renewed = post(&client, "token", &own, &renew).send().await.expect(200).json();
+        assert_eq!(decode(&renewed["access_token"]).1["cnf"], json!({"x5t#S256": thumbprint(&own.0)}));
         // Whoever proves itself otherwise still needs something to bind to.
         let key = SigningKey::generate(Algorithm::ES256, "own").unwrap();
         describe(&client, json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [key.public_jwk()]}})).await;

@@ -106,9 +106,10 @@ on_each_engine! {
         let newest = asked(send(&client, &nonce).await, 400);
         send(&client, &next).await.expect(200);
         send(&client, &newest).await.expect(200);
-        // Another node of the same service gives and takes the same ones.
-        let node = server.another_node(Conditions::default()).await;
-        let there = node.post(&format!("{}/token", client.base)).basic(&client.id, &client.secret);
-        there.header("dpop", proof(&client, &holder, json!({"nonce": newest}))).form(&[MACHINE]).send().await.expect(200);
+        // Another process of the same service gives and takes the same ones.
+        let (path, own) = (format!("{}/token", client.base), (client.id.clone(), client.secret.clone()));
+        let again = proof(&client, &holder, json!({"nonce": newest}));
+        let node = server.restart(Conditions::default()).await;
+        node.post(&path).basic(&own.0, &own.1).header("dpop", again).form(&[MACHINE]).send().await.expect(200);
     }
 }
