@@ -184,9 +184,12 @@ impl Person {
     }
 }
 
+/// Whether a claim can have a value.
+type IsGood = fn(&str) -> bool;
+
 /// Claims that the custom attributes of a profile tell where nothing else does, and what a good value is. Applications may change
 /// attributes, so none of these is one that anybody is told apart or reached by.
-const SELF_SAID: [(&str, fn(&str) -> bool); 5] = [
+const SELF_SAID: [(&str, IsGood); 5] = [
     ("profile", is_page),
     ("picture", is_page),
     ("website", is_page),

@@ -29,7 +29,7 @@ fn set(answer: &TestResponse, name: &str) -> (String, String) {
     (value.to_owned(), rest.to_owned())
 }
 
-/// What a frame finds, as section 4.2 computes it.
+/// What a frame finds, as section 3.2 computes it.
 fn frame(client: &str, origin: &str, browser: &str, session_state: &str) -> &'static str {
     let (known, salt) = session_state.split_once('.').expect(session_state);
     let text = format!("{client} {origin} {browser} {salt}");

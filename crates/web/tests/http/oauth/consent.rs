@@ -154,6 +154,22 @@ on_each_engine! {
         }
     }
 
+    async fn identity_tokens_hold_what_claims_name(server) {
+        let client = Client::new(&server).await;
+        let stranger = Stranger::new(&client, json!({})).await;
+        // {"id_token":{"email":{"essential":true}}}
+        let asked = "scope=openid%20profile&claims=%7B%22id_token%22%3A%7B%22email%22%3A%7B%22essential%22%3Atrue%7D%7D%7D";
+        let (page, held) = stranger.sign_in(asked).await;
+        let page = page.expect(200);
+        assert!(page.text().contains("Your e-mail address") && page.text().contains("details of your profile"), "{}", page.text());
+        let answer = stranger.decide(&page, &held, "allow").send().await.expect(303);
+        let tokens = stranger.redeem(&answer).await;
+        let identity = decode(&tokens["id_token"]).1;
+        assert_eq!((&identity["email"], identity.get("name")), (&json!("ada@example.com"), None));
+        let info = client.userinfo(&tokens["access_token"]).await.expect(200).json();
+        assert_eq!((&info["name"], info.get("email")), (&json!("ada@example.com"), None));
+    }
+
     async fn who_does_not_agree_is_not_told_of(server) {
         let client = Client::new(&server).await;
         let stranger = Stranger::new(&client, json!({})).await;
