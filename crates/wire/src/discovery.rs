@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
-use crate::{claims_request::CLAIM_SCOPES, token::DEVICE_CODE};
+use crate::{
+    claims_request::CLAIM_SCOPES,
+    token::{DEVICE_CODE, TOKEN_EXCHANGE},
+};
 
 /// `acr` of somebody who gave a password.
 pub const PASSWORD: &str = "1";
@@ -90,6 +93,8 @@ pub struct Discovery {
     require_signed_request_object: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details_types_supported: Vec<String>,
     profiles_endpoint: String,
     management_endpoint: String,
     service_documentation: String,
@@ -125,6 +130,9 @@ impl Discovery {
         ];
         if demands.devices {
             grants.push(DEVICE_CODE);
+        }
+        if oauth.token_exchange {
+            grants.push(TOKEN_EXCHANGE);
         }
         grants.retain(|grant| demands.passwords || *grant != "password");
         let at = |path: &str| format!("{issuer}/{path}");
@@ -184,6 +192,11 @@ impl Discovery {
             require_signed_request_object: demands.request_objects.is_required(),
             request_parameter_supported: demands.request_objects.is_offered(),
             request_uri_parameter_supported: false,
+            authorization_details_types_supported: oauth
+                .authorization_details_types
+                .iter()
+                .map(|one| one.r#type.clone())
+                .collect(),
             profiles_endpoint: host.to_owned(),
             management_endpoint: format!("{host}/management/v4/{tenant}"),
             service_documentation: format!("{host}/docs"),

@@ -9,7 +9,10 @@ use vestibule_model::{
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
-use vestibule_wire::token::{Confirmation, Introspection};
+use vestibule_wire::{
+    details::Detail,
+    token::{Confirmation, Introspection},
+};
 
 use super::{ClientRequest, Presented, resource::owner, subject::SEALED_PROFILE};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
@@ -55,6 +58,8 @@ struct Vital {
     client_id: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
+    #[serde(default)]
+    authorization_details: Vec<Detail>,
 }
 
 impl Engine {
@@ -77,6 +82,7 @@ impl Engine {
                 active: true,
                 token_type: vital.cnf.as_ref().map(|_| "DPoP"),
                 cnf: vital.cnf,
+                authorization_details: vital.authorization_details,
                 aud: vital
                     .aud
                     .into_iter()
@@ -142,6 +148,7 @@ impl Engine {
             prf: text(SEALED_PROFILE),
             client_id: text("client_id"),
             cnf: None,
+            authorization_details: Vec::new(),
         };
         self.is_live(state, &vital).then_some(claims)
     }

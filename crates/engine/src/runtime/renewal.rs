@@ -71,7 +71,7 @@ impl Engine {
                 }
                 basis.jkt = jkt;
                 // An error leaves the token as it was.
-                basis.resources = wish.within(&basis.resources)?;
+                wish.narrow(&mut basis)?;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

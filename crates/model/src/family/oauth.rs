@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, input::null_as_default};
-use crate::{Invalid, resource::is_resource};
+use crate::{
+    Invalid,
+    details::{self, DetailsType},
+    resource::is_resource,
+};
 
 /// Most resources of one instance.
 const MOST_RESOURCES: usize = 100;
@@ -30,10 +34,15 @@ pub struct OauthConfig {
     pub jwt_access_tokens: bool,
     /// Whether devices without a browser may ask people to let them in elsewhere (RFC 8628).
     pub device_authorization: bool,
+    /// Whether applications that are registered for it by name may exchange tokens (RFC 8693).
+    pub token_exchange: bool,
     /// Where access tokens can be made for (RFC 8707): absolute URIs without a fragment, compared character by character. Empty for
     /// tokens that are for the application alone.
     #[serde(deserialize_with = "null_as_default")]
     pub resources: Vec<String>,
+    /// Types of authorization details that can be asked for (RFC 9396).
+    #[serde(deserialize_with = "null_as_default")]
+    pub authorization_details_types: Vec<DetailsType>,
 }
 
 /// How far something goes.
@@ -176,7 +185,9 @@ impl Default for OauthConfig {
             dpop: Demand::Allowed,
             jwt_access_tokens: false,
             device_authorization: false,
+            token_exchange: false,
             resources: Vec::new(),
+            authorization_details_types: Vec::new(),
         }
     }
 }
@@ -199,6 +210,7 @@ impl Family for OauthConfig {
                 "must be at most 100 absolute URIs without fragment, user and white space, 1000 bytes each",
             ));
         }
+        details::check(&self.authorization_details_types)?;
         Ok(())
     }
 }
@@ -246,6 +258,7 @@ mod tests {
             r#"{"jarm":"yes"}"#,
             r#"{"deviceAuthorization":"allowed"}"#,
             r#"{"resources":["/api"]}"#,
+            r#"{"authorizationDetailsTypes":[{"fields":["a"]}]}"#,
             r#"{"resources":["https://api.example#x"]}"#,
             r#"{"resources":"https://api.example"}"#,
         ] {

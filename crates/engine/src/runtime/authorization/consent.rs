@@ -21,6 +21,7 @@ use crate::{
     Engine, Error, Result,
     runtime::{
         basis::Basis,
+        details::{self, ShownDetail},
         session::{SessionCookie, SessionUse},
     },
     tenant::TenantState,
@@ -44,6 +45,12 @@ pub struct ConsentForm {
     pub application: String,
     /// What it would learn, by scope.
     pub scopes: Vec<&'static str>,
+    /// Whether nobody vouches for the application.
+    pub third_party: bool,
+    /// Where its token would be good; empty for everywhere that takes tokens of the application.
+    pub resources: Vec<String>,
+    /// What it would be allowed in detail.
+    pub details: Vec<ShownDetail>,
     /// The host, or the scheme of an app, that the answer goes to.
     pub host: String,
     /// Where it says what it does with that.
@@ -116,7 +123,7 @@ impl Engine {
         let profile = pending.profile;
         let consent = Consent {
             client: checked.client,
-            scopes: wanted(&checked.request).join(" "),
+            scopes: agreed_to(&checked.request).join(" "),
             granted_at: self.now(),
         };
         self.store()
@@ -160,6 +167,10 @@ impl Engine {
         checked: &Checked,
         profile: ProfileId,
     ) -> Result<bool> {
+        // What is agreed to in detail is agreed to each time.
+        if !checked.details.is_empty() {
+            return Ok(true);
+        }
         let config = checked.state.config.get::<RegistrationConfig>();
         if !checked.third_party || !config.consent_required {
             return Ok(false);
@@ -176,7 +187,7 @@ impl Engine {
             .await?;
         let kept = kept.map(|consent| consent.scopes).unwrap_or_default();
         let agreed = |scope: &&str| kept.split(' ').any(|one| one == *scope);
-        Ok(!wanted(&checked.request).iter().all(agreed))
+        Ok(!agreed_to(&checked.request).iter().all(agreed))
     }
 
     /// Asks the person.
@@ -214,6 +225,9 @@ impl Engine {
             context: URL_SAFE_NO_PAD.encode(sealed),
             application: checked.application.clone(),
             scopes: wanted(&checked.request),
+            third_party: checked.third_party,
+            resources: checked.request.resources.clone(),
+            details: details::shown(&checked.state.oauth, &checked.details),
             host: host.unwrap_or_else(|| policy_source(redirect)),
             policy_uri: metadata.and_then(|metadata| metadata.policy_uri.clone()),
             tos_uri: metadata.and_then(|metadata| metadata.tos_uri.clone()),
@@ -256,6 +270,12 @@ fn wanted(request: &AuthorizationRequest) -> Vec<&'static str> {
         .chain(about_people)
         .chain(attributes(request))
         .collect()
+}
+
+/// The same, and where the token would be good: what is kept of the answer.
+fn agreed_to(request: &AuthorizationRequest) -> Vec<&str> {
+    let places = request.resources.iter().map(String::as_str);
+    wanted(request).into_iter().chain(places).collect()
 }
 
 /// Scopes over attributes that were asked for.
