@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes, createHash, sign } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import * as oauth from 'oauth4webapi';
 import { cluster } from './cluster.mjs';
 
 let nodes, proxy, stop, support, guid, app, base, one, two;
@@ -275,6 +276,70 @@ onEach('a device is let in', async () => {
   await pause(codes.interval * SECOND);
   assert.equal((await poll()).body.error, 'invalid_grant', 'once only');
   assert.equal((await (await userInfo(tokens.access_token)).json()).email, email);
+});
+
+onEach('tokens are exchanged, and end with the sign-in', async () => {
+  const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  const type = 'urn:ietf:params:oauth:token-type:access_token';
+  const place = 'https://api.example.com';
+  await configure('/config/oauth', { tokenExchange: true, resources: [place] });
+  const server = await support.makeApplication(guid, 'server');
+  await configure(`/applications/${server.clientId}/metadata`, { grant_types: [exchange, 'client_credentials'] });
+  await settled();
+  const held = await token({ grant_type: 'password', username: await somebody(), password: support.PASSWORD });
+  const actor = await token({ grant_type: 'client_credentials' }, { client: server });
+  const got = await token({
+    grant_type: exchange, subject_token: held.access_token, subject_token_type: type, actor_token: actor.access_token, actor_token_type: type, resource: place,
+  }, { client: server });
+  assert.equal(got.issued_token_type, type);
+  const { aud, act, sub } = claims(got.access_token);
+  assert.deepEqual({ aud, act, sub }, { aud: [place], act: { sub: server.clientId }, sub: claims(held.access_token).sub });
+  for (const at of nodes) assert.equal(await active(got.access_token, { at }), true);
+  await ask('/revoke', { token: held.refresh_token });
+  for (const at of nodes) await honoured(at, () => active(got.access_token, { at }));
+});
+
+onEach('FAPI 2.0: pushed, signed by the application, bound to its key', async () => {
+  const own = await support.makeInstance('fapi');
+  const put = (path, body, expect) => support.call('PUT', support.manage(own, path), { body, expect });
+  await put('/config/oauth', { profile: 'fapi2', signingAlgorithm: 'ES256' }, 200);
+  await support.enableRefresh(own);
+  await support.makeUser(own, 'fay@example.org');
+  const made = await support.makeApplication(own, 'bank');
+  const pair = await oauth.generateKeyPair('ES256', { extractable: true });
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', pair.publicKey);
+  await put(`/applications/${made.clientId}/metadata`, {
+    token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty, crv, x, y, kid: 'own' }] }, redirect_uris: [CALLBACK],
+    grant_types: ['authorization_code', 'refresh_token'],
+  }, 200);
+  await settled();
+
+  const issuer = new URL(`${proxy.url}/oauth/v4/${own}`);
+  const client = { client_id: made.clientId };
+  const prove = oauth.PrivateKeyJwt({ key: pair.privateKey, kid: 'own' });
+  const options = { [oauth.allowInsecureRequests]: true, DPoP: oauth.DPoP(client, await oauth.generateKeyPair('ES256')) };
+  const service = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options));
+  const [verifier, state, nonce] = [oauth.generateRandomCodeVerifier(), oauth.generateRandomState(), oauth.generateRandomNonce()];
+  const asked = new URLSearchParams({
+    response_type: 'code', redirect_uri: CALLBACK, scope: 'openid email', state, nonce,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256',
+  });
+  const pushed = await oauth.processPushedAuthorizationResponse(service, client, await oauth.pushedAuthorizationRequest(service, client, prove, asked, options));
+  const address = `${service.authorization_endpoint}?${new URLSearchParams({ ...client, request_uri: pushed.request_uri })}`;
+  const person = new support.Person();
+  const sent = await person.signIn(address, 'fay@example.org', support.PASSWORD);
+  assert.equal((await person.go(address)).status, 400, 'a pushed request is used once');
+  const answer = oauth.validateAuthResponse(service, client, new URL(sent.headers.get('location')), state);
+  const response = await oauth.authorizationCodeGrantRequest(service, client, prove, answer, CALLBACK, verifier, options);
+  const tokens = await oauth.processAuthorizationCodeResponse(service, client, response, { expectedNonce: nonce, requireIdToken: true });
+  assert.equal(tokens.token_type, 'dpop');
+  const { sub } = oauth.getValidatedIdTokenClaims(tokens);
+  const info = await oauth.userInfoRequest(service, client, tokens.access_token, options);
+  assert.equal((await oauth.processUserInfoResponse(service, client, sub, info)).email, 'fay@example.org');
+  const renewed = await oauth.processRefreshTokenResponse(service, client, await oauth.refreshTokenGrantRequest(service, client, prove, tokens.refresh_token, options));
+  assert.equal(claims(renewed.access_token).cnf.jkt, claims(tokens.access_token).cnf.jkt);
+  const plain = await fetch(service.userinfo_endpoint, { headers: { authorization: `Bearer ${renewed.access_token}` } });
+  assert.equal(plain.status, 401, 'without its key it is nothing');
 });
 
 test('a node that is killed costs nobody more than a retry', async () => {

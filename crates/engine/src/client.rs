@@ -261,6 +261,14 @@ pub(crate) fn supported(metadata: &ClientMetadata, oauth: &OauthConfig) -> Resul
             ));
         }
     }
+    let known = &oauth.authorization_details_types;
+    let unknown = |name: &String| !known.iter().any(|one| one.r#type == *name);
+    if metadata.authorization_details_types.iter().any(unknown) {
+        return Err(Invalid::new(
+            "authorization_details_types",
+            "names a type that the instance does not know",
+        ));
+    }
     if let Some(set) = &metadata.jwks {
         let set = JwkSet::parse(&set.to_string());
         let set = set.map_err(|error| Invalid::new("jwks", error.to_string()))?;

@@ -16,8 +16,8 @@ use reqwest::{Client, Response, redirect::Policy};
 use tokio::{net::lookup_host, sync::Semaphore};
 use url::{Host, Url};
 
-pub use self::pictures::Picture;
 pub(crate) use self::keys::Wanted;
+pub use self::pictures::Picture;
 use self::{keys::KeptKeys, pictures::KeptPicture};
 use crate::Engine;
 

@@ -3,6 +3,7 @@
 
 pub mod application;
 pub mod attributes;
+pub mod details;
 pub mod directory;
 pub mod email;
 pub mod family;

@@ -9,10 +9,11 @@ use axum::{
 use minijinja::{AutoEscape, Environment, Value, context};
 use vestibule_wire::language;
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("layout", include_str!("../../../templates/layout.html")),
     ("sign-in", include_str!("../../../templates/sign-in.html")),
     ("consent", include_str!("../../../templates/consent.html")),
+    ("granted", include_str!("../../../templates/granted.html")),
     ("notice", include_str!("../../../templates/notice.html")),
     ("message", include_str!("../../../templates/message.html")),
     ("post", include_str!("../../../templates/post.html")),

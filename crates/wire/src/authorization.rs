@@ -91,6 +91,9 @@ pub struct AuthorizationRequest {
     /// Where the access token is to be good (RFC 8707); still to be checked.
     #[serde(default)]
     pub resources: Vec<String>,
+    /// What somebody is to agree to in detail (RFC 9396), as it came; still to be read.
+    #[serde(default)]
+    pub authorization_details: Option<String>,
     /// Whether the application signed it.
     #[serde(default)]
     pub signed: bool,
@@ -185,6 +188,7 @@ impl AuthorizationRequest {
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            authorization_details: own("authorization_details"),
             signed: false,
             pushed: None,
             anonymous_token: own("appid_access_token"),

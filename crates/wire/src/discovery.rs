@@ -8,7 +8,7 @@ use vestibule_model::family::oauth::{OauthConfig, SigningAlgorithm};
 
 use crate::{
     claims_request::{CLAIM_SCOPES, OFFLINE_ACCESS},
-    token::DEVICE_CODE,
+    token::{DEVICE_CODE, TOKEN_EXCHANGE},
 };
 
 /// `acr` of somebody who gave a password.
@@ -102,6 +102,8 @@ pub struct Discovery {
     request_uri_parameter_supported: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     require_request_uri_registration: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details_types_supported: Vec<String>,
     profiles_endpoint: String,
     management_endpoint: String,
     service_documentation: String,
@@ -148,6 +150,9 @@ impl Discovery {
         ];
         if demands.devices {
             grants.push(DEVICE_CODE);
+        }
+        if oauth.token_exchange {
+            grants.push(TOKEN_EXCHANGE);
         }
         grants.retain(|grant| demands.passwords || *grant != "password");
         let at = |path: &str| format!("{issuer}/{path}");
@@ -212,6 +217,11 @@ impl Discovery {
             request_parameter_supported: demands.request_objects.is_offered(),
             request_uri_parameter_supported: oauth.fetches_requests(),
             require_request_uri_registration: oauth.fetches_requests(),
+            authorization_details_types_supported: oauth
+                .authorization_details_types
+                .iter()
+                .map(|one| one.r#type.clone())
+                .collect(),
             profiles_endpoint: host.to_owned(),
             management_endpoint: format!("{host}/management/v4/{tenant}"),
             service_documentation: format!("{host}/docs"),

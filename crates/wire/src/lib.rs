@@ -4,6 +4,7 @@
 pub mod authorization;
 pub mod claims_request;
 pub mod client;
+pub mod details;
 pub mod discovery;
 pub mod language;
 pub mod parameters;

@@ -3,14 +3,28 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::details::Detail;
+
 /// The grant of RFC 8628.
 pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The grant of RFC 8693.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// What RFC 8693 section 3 calls an access token.
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// What it calls an identity token.
+pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// What the token endpoint answers. It does not print: every member is a secret.
 #[derive(Serialize, JsonSchema)]
 pub struct TokenAnswer {
     /// Signed.
     pub access_token: String,
+    /// What `access_token` is; only where a token was exchanged (RFC 8693 section 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// Signed; there is none for an application itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
@@ -21,6 +35,9 @@ pub struct TokenAnswer {
     pub token_type: &'static str,
     /// Seconds, a number.
     pub expires_in: i64,
+    /// What somebody agreed to in detail (RFC 9396 section 7).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Detail>,
     /// Scopes of the access token; left out for an application itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -72,6 +89,9 @@ pub struct Introspection {
     /// Where an access token for named places is good.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aud: Vec<String>,
+    /// What somebody agreed to in detail (RFC 9396 section 9.2).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Detail>,
 }
 
 /// What a token is bound to (RFC 7800 section 3): a key, a certificate, both or nothing.

@@ -6,6 +6,7 @@ use vestibule_model::{profile::ANONYMOUS, time::Timestamp};
 use vestibule_wire::{
     authorization::AuthorizationRequest,
     claims_request::{CLAIM_SCOPES, ClaimWish, OFFLINE_ACCESS},
+    details::Detail,
     token::Confirmation,
 };
 
@@ -42,6 +43,9 @@ pub(super) struct Basis {
     /// Where access tokens are good; empty for the application alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) resources: Vec<String>,
+    /// What the person agreed to in detail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) details: Vec<Detail>,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,

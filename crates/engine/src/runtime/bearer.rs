@@ -9,7 +9,10 @@ use vestibule_model::{
     time::Timestamp,
 };
 use vestibule_store::snapshot::RevocationKind;
-use vestibule_wire::token::{Confirmation, Introspection};
+use vestibule_wire::{
+    details::Detail,
+    token::{Confirmation, Introspection},
+};
 
 use super::{ClientRequest, Presented, Verified, resource::owner, subject::SEALED_PROFILE};
 use crate::{
@@ -58,6 +61,8 @@ struct Vital {
     client_id: Option<String>,
     #[serde(default)]
     cnf: Option<Confirmation>,
+    #[serde(default)]
+    authorization_details: Vec<Detail>,
     /// Access tokens have one.
     #[serde(default)]
     scope: Option<Value>,
@@ -104,6 +109,7 @@ impl Engine {
                 acr: vital.acr.as_ref().filter(|_| told).and_then(text),
                 auth_time: vital.auth_time.filter(|_| told).and_then(|at| at.as_i64()),
                 cnf: vital.cnf,
+                authorization_details: vital.authorization_details,
                 aud: vital
                     .aud
                     .into_iter()
@@ -175,6 +181,7 @@ impl Engine {
             scope: None,
             acr: None,
             auth_time: None,
+            authorization_details: Vec::new(),
         };
         self.is_live(state, &vital).then_some(claims)
     }

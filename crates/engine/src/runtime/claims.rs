@@ -10,7 +10,7 @@ use vestibule_model::{
     role::Role,
     time::Timestamp,
 };
-use vestibule_wire::{discovery::PASSWORD, token::Confirmation};
+use vestibule_wire::{details::Detail, discovery::PASSWORD, token::Confirmation};
 
 use super::{
     basis::{Basis, claims_for},
@@ -32,7 +32,7 @@ const STRICT_SCOPES: &str = "openid appid_default";
 const AUTHENTICATED: &str = "appid_authenticated";
 
 /// `amr` of tokens that speak for an application itself.
-const CLIENT: &str = "appid_client_credentials";
+pub(super) const CLIENT: &str = "appid_client_credentials";
 
 /// Names of the claims that user info shows to the bearer beside those of the scopes.
 pub(super) const USERINFO_CLAIMS: &str = "userinfo_claims";
@@ -53,6 +53,8 @@ pub(super) struct Issue<'a> {
     pub(super) bound: &'a Confirmation,
     /// Where the access token is good; empty for the application alone.
     pub(super) resources: &'a [String],
+    /// What was agreed to in detail.
+    pub(super) details: &'a [Detail],
 }
 
 /// App ID's header: the version stands here, as an integer (contract/runtime.md section 6.1).
@@ -180,8 +182,15 @@ impl Engine {
     }
 
     /// Signs an access token for the places that it is good at, in the shape of RFC 9068 where the instance wants that.
-    fn sign_access(&self, issue: &Issue<'_>, mut claims: Map<String, Value>) -> Result<String> {
+    pub(super) fn sign_access(
+        &self,
+        issue: &Issue<'_>,
+        mut claims: Map<String, Value>,
+    ) -> Result<String> {
         let typed = issue.state.oauth.jwt_access_tokens;
+        if !issue.details.is_empty() {
+            claims.insert("authorization_details".into(), json!(issue.details));
+        }
         if !issue.resources.is_empty() {
             claims.insert("aud".into(), json!(issue.resources));
         }
@@ -243,7 +252,7 @@ pub(super) fn sign_as(
 }
 
 /// Says what the token is bound to (RFC 9449 section 6.1, RFC 8705 section 3.1).
-fn confirm(claims: &mut Map<String, Value>, issue: &Issue<'_>) {
+pub(super) fn confirm(claims: &mut Map<String, Value>, issue: &Issue<'_>) {
     if !issue.bound.is_free() {
         claims.insert("cnf".into(), json!(issue.bound));
     }

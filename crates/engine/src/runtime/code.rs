@@ -158,7 +158,7 @@ impl Engine {
                     opened.keep(t, person.profile.id, &kept)?;
                 }
                 // What was granted is kept, what was asked for is given. An error leaves the code as it was.
-                bound.basis.resources = wish.within(&bound.basis.resources)?;
+                wish.narrow(&mut bound.basis)?;
                 Ok(Showing::Good(Box::new((person, bound, code.grant))))
             })
             .await?;

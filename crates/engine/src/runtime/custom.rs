@@ -66,7 +66,7 @@ impl Engine {
             .unwrap_or_default();
         let basis = Basis {
             bound,
-            resources: self.wish(state, request.form)?.unbounded(),
+            resources: self.wish(state, request.form)?.unbounded()?,
             scopes: added_scopes(asserted.split(' ').chain(asked.split(' ')))?,
             ..Basis::of(CUSTOM, self.now())
         };

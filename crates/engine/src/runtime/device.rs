@@ -18,6 +18,7 @@ use vestibule_store::{
 };
 use vestibule_wire::{
     claims_request::CLAIM_SCOPES,
+    details::Detail,
     token::{Confirmation, DEVICE_CODE, DeviceAuthorization, TokenAnswer},
     user_code::UserCode,
 };
@@ -27,7 +28,7 @@ use super::{
     ClientRequest,
     authorization::BY_ASKING,
     basis::Basis,
-    invalid_grant,
+    details, invalid_grant,
     person::Person,
     resource::Wish,
     throttle::FIRST_INTERVAL,
@@ -55,6 +56,9 @@ struct Asked {
     /// Where the access token is to be good.
     #[serde(default)]
     resources: Vec<String>,
+    /// What the person is to agree to in detail.
+    #[serde(default)]
+    details: Vec<Detail>,
 }
 
 /// Who let a device in.
@@ -87,9 +91,22 @@ impl Engine {
             ));
         }
         self.throttle().device(request.from, self.now())?;
+        let mut resources = request
+            .form
+            .all("resource")
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        self.check_resources(&state, &mut resources)?;
+        let details = details::asked(
+            &state.oauth,
+            &application.application.metadata,
+            request.form.get("authorization_details"),
+        )?;
         let asked = Asked {
             scopes: asked_scopes(application, request.form.get("scope").unwrap_or_default())?,
-            resources: self.wish(&state, request.form)?.unbounded(),
+            resources,
+            details,
         };
         let (device, now) = (PlainToken::generate(self.random()), self.now());
         let row = DeviceRequest {
@@ -236,7 +253,7 @@ impl Engine {
                     };
                     opened.keep(t, person.profile.id, &kept)?;
                 }
-                allowed.basis.resources = wish.within(&allowed.basis.resources)?;
+                wish.narrow(&mut allowed.basis)?;
                 Ok(Some((person, allowed)))
             })
             .await?;

@@ -9,8 +9,19 @@ use crate::tenant::TenantState;
 /// Most bytes of mapped claims in one token.
 const MOST_BYTES: usize = 100_000;
 /// Claims that no mapping may set: they say who speaks for whom, until when, and how.
-const PROTECTED: [&str; 10] = [
-    "iss", "aud", "sub", "iat", "exp", "amr", "tenant", "jti", "prf", "cnf",
+const PROTECTED: [&str; 12] = [
+    "iss",
+    "aud",
+    "sub",
+    "iat",
+    "exp",
+    "amr",
+    "tenant",
+    "jti",
+    "prf",
+    "cnf",
+    "act",
+    "authorization_details",
 ];
 /// Further claims of identity tokens that no mapping may set. `scope` would let one pass for an access token.
 const PROTECTED_IDENTITY: [&str; 5] = [

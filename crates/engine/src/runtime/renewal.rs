@@ -80,7 +80,7 @@ impl Engine {
                 }
                 basis.bound = holds;
                 // An error leaves the token as it was.
-                basis.resources = wish.within(&basis.resources)?;
+                wish.narrow(&mut basis)?;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
                     return Ok(Renewal::Refused);
                 };

@@ -4,26 +4,34 @@
 //! Which places there are the instance says. An access token for some of them is none for this service, unless the service itself was asked
 //! for, by its issuer. Whose a token is then stands in `client_id`.
 
-use serde_json::{Map, Value};
-use vestibule_model::id::ClientId;
-use vestibule_wire::parameters::Parameters;
+use std::sync::Arc;
 
+use serde_json::{Map, Value};
+use vestibule_model::{family::oauth::OauthConfig, id::ClientId};
+use vestibule_wire::{
+    details::{self, Detail},
+    parameters::Parameters,
+};
+
+use super::{basis::Basis, details::invalid_details};
 use crate::{Engine, Error, Kind, Result, tenant::TenantState};
 
 /// Most places of one token.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
-/// Where a request at the token endpoint wants its token to be good.
+/// Where a request at the token endpoint wants its token to be good, and for what of the authorization details.
 pub(super) struct Wish {
     asked: Vec<String>,
     known: Vec<String>,
+    details: Option<Vec<Detail>>,
+    oauth: Arc<OauthConfig>,
 }
 
 impl Engine {
     /// What a request at the token endpoint wants. Where there are no resources the parameter means nothing, as any that is not known.
     ///
     /// # Errors
-    /// `invalid_target` for a place that there is not.
+    /// `invalid_target` for a place that there is not; `invalid_authorization_details` for details that cannot be read.
     pub(super) fn wish(&self, state: &TenantState, form: &Parameters) -> Result<Wish> {
         let known = self.resources(state);
         let asked = if known.is_empty() {
@@ -34,7 +42,19 @@ impl Engine {
                 .map(str::to_owned)
                 .collect()
         };
-        let wish = Wish { asked, known };
+        let types = &state.oauth.authorization_details_types;
+        let details = form
+            .get("authorization_details")
+            .filter(|_| !types.is_empty())
+            .map(details::parse)
+            .transpose()
+            .map_err(|error| invalid_details(&error.to_string()))?;
+        let wish = Wish {
+            asked,
+            known,
+            details,
+            oauth: Arc::clone(&state.oauth),
+        };
         if wish.asked.len() > MOST || !wish.asked.iter().all(|one| wish.known.contains(one)) {
             return Err(invalid_target());
         }
@@ -69,22 +89,64 @@ impl Engine {
     /// Whether an access token is for this service: for an application, or for the service by name.
     pub(super) fn is_for_us(&self, state: &TenantState, claims: &Map<String, Value>) -> bool {
         let issuer = state.issuer(&self.settings().public_url);
-        let ours = |one: &str| ClientId::parse(one).is_ok() || one == issuer;
+        let ours = |one: &str| !is_place(one) || one == issuer;
         audience(claims).any(ours)
     }
 }
 
 impl Wish {
     /// The places of a token that descends from nothing.
-    pub(super) fn unbounded(self) -> Vec<String> {
-        self.asked
+    ///
+    /// # Errors
+    /// `invalid_authorization_details` for any details: nobody is there who could agree.
+    pub(super) fn unbounded(self) -> Result<Vec<String>> {
+        match self.details {
+            None => Ok(self.asked),
+            Some(_) => Err(invalid_details(
+                "Nobody agrees to authorization details at this grant.",
+            )),
+        }
+    }
+
+    /// Leaves of what was granted what is asked for, and what there still is.
+    ///
+    /// # Errors
+    /// `invalid_target`, `invalid_authorization_details` for more than was granted.
+    pub(super) fn narrow(&self, basis: &mut Basis) -> Result<()> {
+        basis.resources = self.within(&basis.resources)?;
+        basis.details = self.details_within(&basis.details)?;
+        Ok(())
+    }
+
+    /// The details of a token that descends from a grant for `granted`: those asked for, else all that there still are.
+    ///
+    /// # Errors
+    /// `invalid_authorization_details` for more than was granted.
+    pub(super) fn details_within(&self, granted: &[Detail]) -> Result<Vec<Detail>> {
+        let known = || super::details::known(&self.oauth, granted);
+        let Some(asked) = &self.details else {
+            return Ok(known().cloned().collect());
+        };
+        let allowed = |one: &Detail| known().any(|granted| details::is_within(one, granted));
+        if asked.iter().all(allowed) {
+            Ok(asked.clone())
+        } else {
+            Err(invalid_details(
+                "The authorization details were not granted.",
+            ))
+        }
+    }
+
+    /// Whether details are asked for.
+    pub(super) fn has_details(&self) -> bool {
+        self.details.is_some()
     }
 
     /// The places of a token that descends from a grant for `granted`: those asked for, else all that there still are.
     ///
     /// # Errors
     /// `invalid_target` for more than was granted, and when nothing is left.
-    pub(super) fn within(&self, granted: &[String]) -> Result<Vec<String>> {
+    fn within(&self, granted: &[String]) -> Result<Vec<String>> {
         let all = if self.asked.is_empty() {
             granted
         } else {
@@ -101,6 +163,11 @@ impl Wish {
         }
         Ok(left)
     }
+}
+
+/// Whether an audience is a place, and no application.
+pub(super) fn is_place(audience: &str) -> bool {
+    ClientId::parse(audience).is_err()
 }
 
 /// Whose a token is: the application that it is for or, where it is for places, the one that it says it was given to. No place has a name

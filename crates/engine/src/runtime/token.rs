@@ -11,7 +11,7 @@ use vestibule_store::{
     runtime::{Grant, RefreshToken},
     scope::Tenant,
 };
-use vestibule_wire::token::{Confirmation, DEVICE_CODE, TokenAnswer};
+use vestibule_wire::token::{Confirmation, DEVICE_CODE, TOKEN_EXCHANGE, TokenAnswer};
 
 use super::{
     ClientRequest,
@@ -63,7 +63,7 @@ impl Engine {
                 let key = self
                     .shown_key(&state, (application, request.possession))
                     .await?;
-                let places = self.wish(&state, request.form)?.unbounded();
+                let places = self.wish(&state, request.form)?.unbounded()?;
                 self.client_tokens(&state, application, (&key, &places))
             }
             "password" => self.password_tokens(&state, application, request).await,
@@ -71,6 +71,9 @@ impl Engine {
             JWT_BEARER => self.custom_tokens(&state, application, request).await,
             DEVICE_CODE if state.demands.devices => {
                 self.device_tokens(&state, application, request).await
+            }
+            TOKEN_EXCHANGE if state.oauth.token_exchange => {
+                self.exchanged(&state, application, request).await
             }
             _ => Err(Error::new(
                 Kind::Invalid,
@@ -95,6 +98,7 @@ impl Engine {
             seconds: state.config.get::<TokensConfig>().access.expires_in,
             bound,
             resources,
+            details: &[],
         };
         let roles = application
             .roles
@@ -107,10 +111,12 @@ impl Engine {
         }
         Ok(TokenAnswer {
             access_token: self.sign_client_token(&issue, &scope)?,
+            issued_token_type: None,
             id_token: None,
             refresh_token: None,
             token_type: issue.bound.token_type(),
             expires_in: issue.seconds,
+            authorization_details: Vec::new(),
             scope: None,
         })
     }
@@ -124,7 +130,7 @@ impl Engine {
         let bound = self
             .shown_key(state, (application, request.possession))
             .await?;
-        let resources = self.wish(state, request.form)?.unbounded();
+        let resources = self.wish(state, request.form)?.unbounded()?;
         let login = Login {
             name: required(request, "username")?,
             password: required(request, "password")?,
@@ -177,14 +183,17 @@ impl Engine {
             },
             bound: &basis.bound,
             resources: &basis.resources,
+            details: &basis.details,
         };
         let tokens = self.sign_person_tokens(&issue, person, (basis, nonce))?;
         Ok(TokenAnswer {
             access_token: tokens.access,
+            issued_token_type: None,
             id_token: Some(tokens.identity),
             refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
             token_type: issue.bound.token_type(),
             expires_in: issue.seconds,
+            authorization_details: basis.details.clone(),
             scope: Some(tokens.scope),
         })
     }

@@ -238,6 +238,12 @@ pub struct ClientMetadata {
     /// Which version of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// Types of authorization details it may ask for; all unless said (RFC 9396 section 10).
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub authorization_details_types: Vec<String>,
     /// Scopes it may ask for, separated by spaces; all unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -318,6 +324,12 @@ impl ClientMetadata {
         self.scope
             .as_deref()
             .is_none_or(|scopes| scopes.split(' ').any(|one| one == scope))
+    }
+
+    /// Whether it may ask for authorization details of a type.
+    pub fn may_detail(&self, r#type: &str) -> bool {
+        let own = &self.authorization_details_types;
+        own.is_empty() || own.iter().any(|one| one == r#type)
     }
 
     /// The sector within which people have one name: the host of the sector's list, else the one host of all redirect URIs (OpenID

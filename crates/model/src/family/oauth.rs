@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Family, input::null_as_default};
-use crate::{Invalid, resource::is_resource};
+use crate::{
+    Invalid,
+    details::{self, DetailsType},
+    resource::is_resource,
+};
 
 /// Most resources of one instance.
 const MOST_RESOURCES: usize = 100;
@@ -36,10 +40,15 @@ pub struct OauthConfig {
     pub jwt_access_tokens: bool,
     /// Whether devices without a browser may ask people to let them in elsewhere (RFC 8628).
     pub device_authorization: bool,
+    /// Whether applications that are registered for it by name may exchange tokens (RFC 8693).
+    pub token_exchange: bool,
     /// Where access tokens can be made for (RFC 8707): absolute URIs without a fragment, compared character by character. Empty for
     /// tokens that are for the application alone.
     #[serde(deserialize_with = "null_as_default")]
     pub resources: Vec<String>,
+    /// Types of authorization details that can be asked for (RFC 9396).
+    #[serde(deserialize_with = "null_as_default")]
+    pub authorization_details_types: Vec<DetailsType>,
 }
 
 /// How far something goes.
@@ -206,7 +215,9 @@ impl Default for OauthConfig {
             mutual_tls: Demand::Off,
             jwt_access_tokens: false,
             device_authorization: false,
+            token_exchange: false,
             resources: Vec::new(),
+            authorization_details_types: Vec::new(),
         }
     }
 }
@@ -229,6 +240,7 @@ impl Family for OauthConfig {
                 "must be at most 100 absolute URIs without fragment, user and white space, 1000 bytes each",
             ));
         }
+        details::check(&self.authorization_details_types)?;
         Ok(())
     }
 }
@@ -310,6 +322,7 @@ mod tests {
             r#"{"deviceAuthorization":"allowed"}"#,
             r#"{"requestUris":"allowed"}"#,
             r#"{"resources":["/api"]}"#,
+            r#"{"authorizationDetailsTypes":[{"fields":["a"]}]}"#,
             r#"{"resources":["https://api.example#x"]}"#,
             r#"{"resources":"https://api.example"}"#,
         ] {

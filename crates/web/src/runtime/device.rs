@@ -16,7 +16,10 @@ use vestibule_engine::{
     },
 };
 
-use super::{sign_in::Sent, visitor::Visitor};
+use super::{
+    sign_in::Sent,
+    visitor::{Visitor, details_of},
+};
 use crate::{
     App,
     pages::Page,
@@ -177,6 +180,8 @@ impl Visitor {
                 application => form.application.as_str(),
                 third_party => form.third_party,
                 scopes => &form.scopes,
+                resources => &form.resources,
+                details => details_of(&form.details),
                 code => form.code.as_str(),
                 policy_uri => form.policy_uri.as_deref(),
                 tos_uri => form.tos_uri.as_deref(),

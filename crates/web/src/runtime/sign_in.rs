@@ -38,6 +38,10 @@ const AUTHORIZATION: &[Query] = &[
     optional("dpop_jkt", "Thumbprint of the key that the code is for."),
     optional("scope", "Scopes."),
     optional(
+        "authorization_details",
+        "What the person is to agree to in detail, as JSON.",
+    ),
+    optional(
         "resource",
         "Where the access token is to be good; may be sent several times.",
     ),

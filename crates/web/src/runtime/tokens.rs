@@ -33,8 +33,20 @@ struct TokenForm {
     appid_access_token: Option<String>,
     /// For `refresh_token`.
     refresh_token: Option<String>,
+    /// Some of what was agreed to in detail, as JSON.
+    authorization_details: Option<String>,
     /// Where the access token is to be good; may be sent several times.
     resource: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    subject_token: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    subject_token_type: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    actor_token: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    actor_token_type: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`: as `resource`.
+    audience: Option<String>,
     /// For `urn:ietf:params:oauth:grant-type:device_code`.
     device_code: Option<String>,
     /// Instead of the `Authorization` header.

@@ -9,6 +9,7 @@ use minijinja::context;
 use vestibule_engine::{
     Error,
     runtime::{
+        ShownDetail,
         authorization::{Answer, ConsentForm, Problem, SignInForm, Step},
         logout::LogoutStep,
         presentation::Presentation,
@@ -298,6 +299,9 @@ impl Visitor {
                 context => form.context.as_str(),
                 application => form.application.as_str(),
                 scopes => &form.scopes,
+                third_party => form.third_party,
+                resources => &form.resources,
+                details => details_of(&form.details),
                 host => form.host.as_str(),
                 logo => logo_path(form.tenant, &form.presentation),
                 policy_uri => form.presentation.policy_uri.as_deref(),
@@ -351,6 +355,14 @@ impl Visitor {
     pub(super) fn reads(&self, asked: Option<&str>) -> &'static str {
         Pages::language(asked.or(self.language.as_deref()), self.accepted.as_deref())
     }
+}
+
+/// Authorization details for a template.
+pub(super) fn details_of(details: &[ShownDetail]) -> Vec<minijinja::Value> {
+    let shown = details
+        .iter()
+        .map(|one| context! { title => one.title.as_str(), lines => &one.lines });
+    shown.collect()
 }
 
 /// Where a page finds the application's picture: with this service, never elsewhere.

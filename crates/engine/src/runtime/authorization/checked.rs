@@ -13,13 +13,14 @@ use vestibule_model::{
 use vestibule_wire::{
     authorization::{AuthorizationRequest, Fault, ResponseMode},
     claims_request::{ClaimWish, OFFLINE_ACCESS},
+    details::Detail,
     discovery::PASSWORD,
 };
 
 use super::{Answer, by_asking};
 use crate::{
     Engine, Error, Kind, Result,
-    runtime::{basis::Basis, session::SignedIn},
+    runtime::{basis::Basis, details, session::SignedIn},
     tenant::{ApplicationState, TenantState},
 };
 
@@ -36,6 +37,8 @@ pub(in crate::runtime) struct Checked {
     pub(super) third_party: bool,
     pub(super) application: String,
     pub(super) request: AuthorizationRequest,
+    /// What the person is to agree to in detail.
+    pub(super) details: Vec<Detail>,
     /// The profile that the application expects, if it says so.
     pub(super) subject: Option<String>,
     /// What the answer names as its issuer.
@@ -97,6 +100,12 @@ impl Checked {
         let acr = request.claims.identity("acr");
         let needs = acr.filter(|wish| wish.essential && !wish.values.is_empty());
         let anonymous = request.idp.as_deref() == Some(ANONYMOUS);
+        if anonymous && !self.details.is_empty() {
+            return Some((
+                "invalid_authorization_details",
+                "Nobody who is anonymous can agree to authorization details.",
+            ));
+        }
         let meets = |value: &String| value == PASSWORD && !anonymous;
         if needs.is_some_and(|wish| !wish.values.iter().any(meets)) {
             return Some((
@@ -168,6 +177,7 @@ impl Checked {
                 .scopes
                 .extend(by_asking(&self.request).map(str::to_owned));
         }
+        basis.details.clone_from(&self.details);
         basis
     }
 
@@ -241,7 +251,16 @@ impl Engine {
         if !found.gets_refresh_tokens() || !state.config.get::<TokensConfig>().refresh.enabled {
             request.leave_out(OFFLINE_ACCESS);
         }
+        let text = request.authorization_details.as_deref();
+        let details = details::asked(&state.oauth, &found.application.metadata, text);
+        if details.is_err() && request.fault.is_none() {
+            request.fault = Some(Fault {
+                error: "invalid_authorization_details",
+                why: "The authorization_details are malformed, or of a type that is not known.",
+            });
+        }
         Ok(Checked {
+            details: details.unwrap_or_default(),
             client: found.application.client_id,
             public: found.is_public(),
             third_party: found.is_third_party(),

@@ -24,6 +24,7 @@ use crate::{
     Engine, Error, Result,
     runtime::{
         basis::Basis,
+        details::{self, ShownDetail},
         presentation::Presentation,
         session::{SessionCookie, SessionUse},
     },
@@ -50,6 +51,12 @@ pub struct ConsentForm {
     pub application: String,
     /// What it would learn, by scope.
     pub scopes: Vec<&'static str>,
+    /// Whether nobody vouches for the application.
+    pub third_party: bool,
+    /// Where its token would be good; empty for everywhere that takes tokens of the application.
+    pub resources: Vec<String>,
+    /// What it would be allowed in detail.
+    pub details: Vec<ShownDetail>,
     /// The host, or the scheme of an app, that the answer goes to.
     pub host: String,
     /// What else it shows of itself.
@@ -120,7 +127,7 @@ impl Engine {
         let profile = pending.profile;
         let consent = Consent {
             client: checked.client,
-            scopes: wanted(&checked.request).join(" "),
+            scopes: agreed_to(&checked.request).join(" "),
             granted_at: self.now(),
         };
         self.store()
@@ -164,6 +171,10 @@ impl Engine {
         checked: &Checked,
         profile: ProfileId,
     ) -> Result<bool> {
+        // What is agreed to in detail is agreed to each time.
+        if !checked.details.is_empty() {
+            return Ok(true);
+        }
         let config = checked.state.config.get::<RegistrationConfig>();
         if !checked.third_party || !config.consent_required {
             return Ok(false);
@@ -180,7 +191,7 @@ impl Engine {
             .await?;
         let kept = kept.map(|consent| consent.scopes).unwrap_or_default();
         let agreed = |scope: &&str| kept.split(' ').any(|one| one == *scope);
-        Ok(!wanted(&checked.request).iter().all(agreed))
+        Ok(!agreed_to(&checked.request).iter().all(agreed))
     }
 
     /// Asks the person.
@@ -216,6 +227,9 @@ impl Engine {
             context: URL_SAFE_NO_PAD.encode(sealed),
             application: checked.application.clone(),
             scopes: wanted(&checked.request),
+            third_party: checked.third_party,
+            resources: checked.request.resources.clone(),
+            details: details::shown(&checked.state.oauth, &checked.details),
             host: host.unwrap_or_else(|| policy_source(redirect)),
             presentation: self.presentation(&checked.state, checked.client),
             language: checked.request.language.clone(),
@@ -257,6 +271,12 @@ fn wanted(request: &AuthorizationRequest) -> Vec<&'static str> {
         .chain(about_people)
         .chain(by_asking(request))
         .collect()
+}
+
+/// The same, and where the token would be good: what is kept of the answer.
+fn agreed_to(request: &AuthorizationRequest) -> Vec<&str> {
+    let places = request.resources.iter().map(String::as_str);
+    wanted(request).into_iter().chain(places).collect()
 }
 
 /// Scopes that were asked for and that nobody gets without.

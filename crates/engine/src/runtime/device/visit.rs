@@ -23,6 +23,7 @@ use crate::{
     runtime::{
         authorization::{BY_ASKING, FORM_SECONDS, FilledForm, Problem, SignInForm, problem},
         basis::Basis,
+        details::{self, ShownDetail},
         directory::Login,
         session::{SessionCookie, SessionUse},
     },
@@ -75,6 +76,10 @@ pub struct DeviceForm {
     pub third_party: bool,
     /// What it would learn and may do, by scope.
     pub scopes: Vec<String>,
+    /// Where its token would be good; empty for everywhere that takes tokens of the application.
+    pub resources: Vec<String>,
+    /// What it would be allowed in detail.
+    pub details: Vec<ShownDetail>,
     /// The code, for comparison with what the device shows.
     pub code: String,
     /// Where the application says what it does with what it learns.
@@ -267,6 +272,7 @@ impl Engine {
             basis: Basis {
                 scopes: waiting.asked.scopes,
                 resources: waiting.asked.resources,
+                details: waiting.asked.details,
                 ..who.basis
             },
             at: now,
@@ -276,9 +282,13 @@ impl Engine {
         let client = waiting.application.application.client_id;
         let consent = waiting.application.is_third_party().then(|| Consent {
             client,
-            scopes: [&[String::from("openid")], &*allowed.basis.scopes]
-                .concat()
-                .join(" "),
+            scopes: [
+                &[String::from("openid")],
+                &*allowed.basis.scopes,
+                &allowed.basis.resources,
+            ]
+            .concat()
+            .join(" "),
             granted_at: now,
         });
         let seconds = state.config.get::<SsoConfig>().inactivity_timeout_seconds;
@@ -397,6 +407,8 @@ impl Engine {
             application: application.name.clone(),
             third_party: waiting.application.is_third_party(),
             scopes: learned(waiting),
+            resources: waiting.asked.resources.clone(),
+            details: details::shown(&state.oauth, &waiting.asked.details),
             code: waiting.code.to_string(),
             policy_uri: application.metadata.policy_uri.clone(),
             tos_uri: application.metadata.tos_uri.clone(),

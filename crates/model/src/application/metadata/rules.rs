@@ -95,6 +95,10 @@ fn texts(m: &ClientMetadata) -> Result<(), Invalid> {
     for (field, list) in [
         ("contacts", &m.contacts),
         ("default_acr_values", &m.default_acr_values),
+        (
+            "authorization_details_types",
+            &m.authorization_details_types,
+        ),
     ] {
         few(field, list)?;
         if list.iter().any(|text| !is_line(text, 320)) {
