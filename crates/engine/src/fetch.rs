@@ -12,7 +12,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use reqwest::{Client, Response, redirect::Policy};
-use tokio::{net::lookup_host, sync::Semaphore};
+use tokio::{
+    net::lookup_host,
+    sync::{Mutex, Semaphore},
+};
 use url::{Host, Url};
 
 use self::keys::KeptKeys;
@@ -30,7 +33,7 @@ const ACCEPTED: &str =
 const MOST_AT_ONCE: usize = 32;
 /// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
 const MOST_WAITING: usize = 1000;
-/// Most key sets that are remembered.
+/// Most key sets, and most addresses of signed requests, that are remembered.
 const MOST_KEY_SETS: u64 = 10_000;
 
 /// Why something could not be had from elsewhere. For the log: callers learn only that it failed.
@@ -56,6 +59,8 @@ pub(crate) struct Outbound {
     /// Places for what is told to applications beside requests.
     pub(crate) farewells: Arc<Semaphore>,
     key_sets: Cache<String, Arc<KeptKeys>>,
+    /// Who is being asked for a signed request.
+    turns: Cache<String, Arc<Mutex<()>>>,
 }
 
 impl Outbound {
@@ -64,6 +69,7 @@ impl Outbound {
             slots: Semaphore::new(MOST_AT_ONCE),
             farewells: Arc::new(Semaphore::new(MOST_WAITING)),
             key_sets: Cache::new(MOST_KEY_SETS),
+            turns: Cache::new(MOST_KEY_SETS),
         }
     }
 }
@@ -83,6 +89,18 @@ impl Engine {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    /// The same, one request at a time for each address: whoever makes people ask for what answers slowly takes no place from others.
+    pub(crate) async fn fetch_in_turn(&self, address: &str) -> Result<Vec<u8>, FetchError> {
+        let turn = self
+            .outbound()
+            .turns
+            .get_with(address.to_owned(), Arc::default);
+        let _turn = tokio::time::timeout(PATIENCE, turn.lock())
+            .await
+            .map_err(|_| FetchError::Useless("it is asked too often"))?;
+        self.fetch(address).await
     }
 
     /// Posts a form of one member to an address. What is answered is not read.

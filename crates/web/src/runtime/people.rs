@@ -68,7 +68,7 @@ pub(super) fn routes() -> Vec<Route> {
         bearing("get", "/oauth/v4/{tenantId}/userinfo", "userinfo", || {
             cors::open(get(user_info))
         })
-        .summary("Who the bearer is.")
+        .summary("Who the bearer is: JSON, or a signed token where the application wants that.")
         .answers::<Value>(200),
         bearing(
             "post",
@@ -76,7 +76,7 @@ pub(super) fn routes() -> Vec<Route> {
             "userinfo_post",
             || cors::shared(post(user_info)),
         )
-        .summary("Who the bearer is.")
+        .summary("Who the bearer is: JSON, or a signed token where the application wants that.")
         .answers::<Value>(200),
         bearing(
             "post",
