@@ -13,7 +13,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use reqwest::{Client, Response, redirect::Policy};
-use tokio::{net::lookup_host, sync::Semaphore};
+use tokio::{
+    net::lookup_host,
+    sync::{Mutex, Semaphore},
+};
 use url::{Host, Url};
 
 pub(crate) use self::keys::Wanted;
@@ -32,7 +35,7 @@ const ACCEPTED: &str =
 const MOST_AT_ONCE: usize = 32;
 /// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
 const MOST_WAITING: usize = 1000;
-/// Most key sets that are remembered.
+/// Most key sets, and most addresses of signed requests, that are remembered.
 const MOST_KEY_SETS: u64 = 10_000;
 /// Most pictures that are remembered: 16 MB.
 const MOST_PICTURES: u64 = 256;
@@ -64,6 +67,8 @@ pub(crate) struct Outbound {
     key_sets: Cache<String, Arc<KeptKeys>>,
     pictures: Cache<String, Arc<KeptPicture>>,
     picture_slots: Semaphore,
+    /// Who is being asked for a signed request.
+    turns: Cache<String, Arc<Mutex<()>>>,
 }
 
 impl Outbound {
@@ -74,6 +79,7 @@ impl Outbound {
             key_sets: Cache::new(MOST_KEY_SETS),
             pictures: Cache::new(MOST_PICTURES),
             picture_slots: Semaphore::new(MOST_PICTURES_AT_ONCE),
+            turns: Cache::new(MOST_KEY_SETS),
         }
     }
 }
@@ -98,6 +104,18 @@ impl Engine {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    /// The same, one request at a time for each address: whoever makes people ask for what answers slowly takes no place from others.
+    pub(crate) async fn fetch_in_turn(&self, address: &str) -> Result<Vec<u8>, FetchError> {
+        let turn = self
+            .outbound()
+            .turns
+            .get_with(address.to_owned(), Arc::default);
+        let _turn = tokio::time::timeout(PATIENCE, turn.lock())
+            .await
+            .map_err(|_| FetchError::Useless("it is asked too often"))?;
+        self.fetch(address).await
     }
 
     /// Posts a form of one member to an address. What is answered is not read.

@@ -87,7 +87,7 @@ impl Engine {
         if !registered.any(|one| one == address || bare(one) == bare(address)) {
             return Err(refused("The request_uri is not one of the application's."));
         }
-        let body = self.fetch(&bare(address)).await.map_err(|error| {
+        let body = self.fetch_in_turn(&bare(address)).await.map_err(|error| {
             tracing::info!(%error, client = %application.application.client_id, "a signed request cannot be had");
             refused("The request at the request_uri cannot be had.")
         })?;

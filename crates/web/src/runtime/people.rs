@@ -110,7 +110,7 @@ pub(super) fn routes() -> Vec<Route> {
         bearing("get", "/oauth/v4/{tenantId}/userinfo", "userinfo", || {
             cors::open(get(user_info))
         })
-        .summary("Who the bearer is.")
+        .summary("Who the bearer is: JSON, or a signed token where the application wants that.")
         .answers::<Value>(200),
         bearing(
             "post",
@@ -118,7 +118,9 @@ pub(super) fn routes() -> Vec<Route> {
             "userinfo_post",
             || cors::shared(post(user_info_posted)),
         )
-        .summary("Who the bearer is; the token may be in a form.")
+        .summary(
+            "Who the bearer is: JSON, or a signed token where the application wants that. The token may be in a form.",
+        )
         .takes_as::<TokenForm>("application/x-www-form-urlencoded")
         .answers::<Value>(200),
         bearing(

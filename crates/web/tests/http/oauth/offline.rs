@@ -96,6 +96,7 @@ on_each_engine! {
         let renewed = token(&client, own, &form).await.expect(200).json();
         assert_eq!(renewed["scope"], tokens["scope"]);
         assert!(renewed["refresh_token"].is_string() && renewed["refresh_token"] != tokens["refresh_token"]);
+        server.clock.advance_seconds(11);
         refused(token(&client, own, &form).await, 400, "invalid_grant");
         // Once agreed to, it holds; asked for, the question is put again.
         let (answer, _) = sign_in(&client, &id, "scope=openid%20offline_access").await;
