@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const postgres = fileURLToPath(new URL('../postgres', import.meta.url));
-const API_KEY = 'the key of an administrator of two nodes';
+export const API_KEY = 'the key of an administrator of two nodes';
 
 /** A port that nobody listens on. */
 export async function freePort() {
@@ -56,7 +56,7 @@ class Proxy {
 }
 
 /** A process of the service. */
-class Node {
+export class Node {
   log = '';
 
   constructor(name, words) {

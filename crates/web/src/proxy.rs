@@ -335,7 +335,7 @@ mod tests {
             }))
         };
         let nginx =
-            "-----BEGIN%20CERTIFICATE-----%0AAQI%0AD%2F8%3D%0A-----END%20CERTIFICATE-----%0A";
+            "-----BEGIN%20CERTIFICATE-----%0AAQI%0AD%2Fw%3D%3D%0A-----END%20CERTIFICATE-----%0A";
         assert_eq!(
             read(&[("client-cert", ":AQID/w==:")]),
             der(&[1, 2, 3, 255], Chain::Unknown)
