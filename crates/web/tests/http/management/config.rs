@@ -83,6 +83,10 @@ on_each_engine! {
             "jarm": true,
             "dpop": "allowed",
             "jwtAccessTokens": false,
+            "deviceAuthorization": false,
+            "tokenExchange": false,
+            "resources": [],
+            "authorizationDetailsTypes": [],
         });
         assert_eq!(at.get("config/oauth").await, defaults);
         let mut expected = defaults.clone();
@@ -98,6 +102,10 @@ on_each_engine! {
             json!({"signingAlgorithm": "none"}),
             json!({"dpop": true}),
             json!({"jwtAccessTokens": "yes"}),
+            json!({"deviceAuthorization": "allowed"}),
+            json!({"tokenExchange": 1}),
+            json!({"resources": ["api"]}),
+            json!({"authorizationDetailsTypes": [{}]}),
             json!([]),
         ] {
             refused(at.put("config/oauth", bad).await, 400, "INVALID_REQUEST");
