@@ -116,3 +116,36 @@ test('a device asks for codes, waits, and gets tokens once', async () => {
   await new Promise((resolve) => setTimeout(resolve, (codes.interval + 5) * 1000));
   await assert.rejects(poll(), { error: 'invalid_grant', status: 400 });
 });
+
+test('an API takes tokens that are for it alone, and exchanges them to call another', async () => {
+  const [near, far] = ['https://near.example.org/v1', 'urn:example:far'];
+  await call('PUT', manage(guid, '/config/oauth'), { body: { jwtAccessTokens: true, tokenExchange: true, resources: [near, far] } });
+  const api = await makeApplication(guid, 'api');
+  const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  await call('PUT', manage(guid, `/applications/${api.clientId}/metadata`), { body: { grant_types: [exchange] } });
+  const judge = (token, audience) => {
+    const request = new Request('https://near.example.org/v1/things', { headers: { authorization: `Bearer ${token}` } });
+    return oauth.validateJwtAccessToken(service, request, audience, options);
+  };
+  const { address, redeem } = await request(client, secret, { resource: near });
+  const sent = await new Person().signIn(address, 'wanda@example.org', PASSWORD);
+  const tokens = await redeem(sent.headers.get('location'));
+  const before = await judge(tokens.access_token, near);
+  assert.equal(before.client_id, client.client_id);
+  await assert.rejects(judge(tokens.access_token, far));
+  const refused = await request(client, secret, { resource: 'https://other.example.org' });
+  assert.equal(new URL((await new Person().go(refused.address)).headers.get('location')).searchParams.get('error'), 'invalid_target');
+
+  const server = { client_id: api.clientId };
+  const type = 'urn:ietf:params:oauth:token-type:access_token';
+  const swap = async (more) => oauth.processGenericTokenEndpointResponse(service, server, await oauth.genericTokenEndpointRequest(
+    service, server, oauth.ClientSecretBasic(api.secret), exchange, { subject_token: tokens.access_token, subject_token_type: type, ...more }, options,
+  ));
+  const got = await swap({ resource: far, scope: 'openid' });
+  assert.equal(got.issued_token_type, type);
+  const after = await judge(got.access_token, far);
+  assert.deepEqual([after.sub, after.client_id, after.scope], [before.sub, api.clientId, 'openid']);
+  assert.ok(after.exp <= before.exp);
+  await assert.rejects(swap({ scope: 'openid more' }), { error: 'invalid_scope', status: 400 });
+  await assert.rejects(swap({ audience: 'https://other.example.org' }), { error: 'invalid_target', status: 400 });
+});

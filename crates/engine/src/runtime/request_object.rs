@@ -174,3 +174,19 @@ fn is_short(claims: &Map<String, Value>, now: f64) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_several_values_where_there_may_be_several() {
+        assert_eq!(values("resource", json!(["a", "b"])), ["a", "b"]);
+        assert_eq!(values("resource", json!("a")), ["a"]);
+        assert_eq!(values("resource", json!([["a"]])), ["[\"a\"]"]);
+        assert_eq!(values("authorization_details", json!([{}])), ["[{}]"]);
+        assert_eq!(values("max_age", json!(5)), ["5"]);
+    }
+}

@@ -286,6 +286,38 @@ mod tests {
     }
 
     #[test]
+    fn wrong_codes_of_devices_count_at_the_instance_too() {
+        let throttle = Throttle::new();
+        let now = Timestamp::from_millis(1_000_000);
+        let [one, other] = [1, 2].map(|n| TenantId::from_random_bytes([n; 16]));
+        let address = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(n));
+        for n in 0..INSTANCE_GUESS_LIMIT {
+            throttle.guess(one, address(n), now).unwrap().succeeded();
+            assert!(throttle.guess(one, address(n), now).is_ok());
+        }
+        assert!(throttle.guess(one, address(5000), now).is_err());
+        assert!(throttle.guess(other, address(5000), now).is_ok());
+        let later = now.plus_seconds(MINUTE);
+        assert!(throttle.guess(one, address(5000), later).is_ok());
+    }
+
+    #[test]
+    fn a_device_that_asks_too_often_waits_longer() {
+        let throttle = Throttle::new();
+        let now = |millis: i64| Timestamp::from_millis(1_000_000 + millis);
+        let [code, other] = ["a", "b"].map(TokenHash::of);
+        // What there is not is not remembered.
+        assert!(!throttle.polls_too_fast(&code, now(0)));
+        assert!(!throttle.polls_too_fast(&code, now(0)));
+        throttle.polled(&code, now(0));
+        assert!(!throttle.polls_too_fast(&other, now(1)));
+        assert!(!throttle.polls_too_fast(&code, now(4500)));
+        assert!(throttle.polls_too_fast(&code, now(8999)));
+        assert!(throttle.polls_too_fast(&code, now(18_000)));
+        assert!(!throttle.polls_too_fast(&code, now(33_000)));
+    }
+
+    #[test]
     fn neighbours_in_one_network_count_as_one() {
         let a: IpAddr = "2001:db8:1:2::1".parse().unwrap();
         let b: IpAddr = "2001:db8:1:2:ffff::9".parse().unwrap();

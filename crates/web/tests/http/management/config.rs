@@ -86,6 +86,10 @@ on_each_engine! {
             "dpopNonce": false,
             "mutualTls": "off",
             "jwtAccessTokens": false,
+            "deviceAuthorization": false,
+            "tokenExchange": false,
+            "resources": [],
+            "authorizationDetailsTypes": [],
         });
         assert_eq!(at.get("config/oauth").await, defaults);
         let mut expected = defaults.clone();
@@ -104,6 +108,10 @@ on_each_engine! {
             json!({"dpopNonce": "allowed"}),
             json!({"requestUris": "allowed"}),
             json!({"jwtAccessTokens": "yes"}),
+            json!({"deviceAuthorization": "allowed"}),
+            json!({"tokenExchange": 1}),
+            json!({"resources": ["api"]}),
+            json!({"authorizationDetailsTypes": [{}]}),
             json!([]),
         ] {
             refused(at.put("config/oauth", bad).await, 400, "INVALID_REQUEST");
