@@ -64,29 +64,14 @@ fn write_people(folder: &Path, users: u64) -> Result<PathBuf> {
 struct Instance {
     address: String,
     guid: String,
-    bearer: String,
+    key: String,
 }
 
 impl Instance {
     async fn make(server: &Server, data: &Path) -> Result<Self> {
         let key = std::fs::read_to_string(data.join("admin-api-key")).context("no API key")?;
         let mut connection = Connection::open(&server.address).await?;
-        let form = format!(
-            "grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={}",
-            key.trim()
-        );
-        let token = call(
-            &mut connection,
-            "POST",
-            "/identity/token",
-            &[("Content-Type", "application/x-www-form-urlencoded")],
-            form.as_bytes(),
-        )
-        .await?;
-        let bearer = format!(
-            "Bearer {}",
-            token["access_token"].as_str().context("no token")?
-        );
+        let bearer = bearer(&mut connection, &key).await?;
         let headers = [
             ("Authorization", bearer.as_str()),
             ("Content-Type", "application/json"),
@@ -133,13 +118,35 @@ impl Instance {
         Ok(Self {
             address: server.address.clone(),
             guid,
-            bearer,
+            key,
         })
+    }
+
+    /// A token of the operator, which lasts an hour: work that takes longer asks for another.
+    async fn bearer(&self) -> Result<String> {
+        bearer(&mut Connection::open(&self.address).await?, &self.key).await
     }
 
     fn path(&self, rest: &str) -> String {
         format!("/management/v4/{}/{rest}", self.guid)
     }
+}
+
+async fn bearer(connection: &mut Connection, key: &str) -> Result<String> {
+    let form = format!(
+        "grant_type=urn:ibm:params:oauth:grant-type:apikey&apikey={}",
+        key.trim()
+    );
+    let token = call(
+        connection,
+        "POST",
+        "/identity/token",
+        &[("Content-Type", "application/x-www-form-urlencoded")],
+        form.as_bytes(),
+    )
+    .await?;
+    let token = token["access_token"].as_str().context("no token")?;
+    Ok(format!("Bearer {token}"))
 }
 
 async fn call(
@@ -216,7 +223,7 @@ async fn send(instance: &Instance, path: &str, file: &Path) -> Result<Value> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: {}\r\nX-Vestibule-Encryption-Secret: {SECRET}\r\n\
          Content-Type: application/x-ndjson\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n",
-        instance.bearer
+        instance.bearer().await?
     );
     stream
         .write_all(head.as_bytes())
@@ -252,15 +259,23 @@ async fn watch(
 ) -> Result<Vec<(u64, Duration)>> {
     let mut connection = Connection::open(&instance.address).await?;
     let path = instance.path(&format!("jobs/{job}"));
-    let headers = [("Authorization", instance.bearer.as_str())];
+    let mut bearer = instance.bearer().await?;
     let mut marks = Vec::new();
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
+        let headers = [("Authorization", bearer.as_str())];
         let answer = connection
             .call(&request("GET", &path, &headers, b""))
             .await?;
-        if answer.status == 404 {
-            continue;
+        match answer.status {
+            200 => {}
+            // It begins when its first users have arrived.
+            404 => continue,
+            401 => {
+                bearer = instance.bearer().await?;
+                continue;
+            }
+            status => bail!("the job cannot be watched: {status}"),
         }
         let job: Value = serde_json::from_slice(&answer.body).context("no job")?;
         let done = job["counts"]["done"].as_u64().unwrap_or(0);
@@ -282,7 +297,7 @@ async fn export(instance: &Instance, users: u64) -> Result<f64> {
         "GET {} HTTP/1.1\r\nHost: bench\r\nAuthorization: {}\r\nX-Vestibule-Encryption-Secret: {SECRET}\r\n\
          Connection: close\r\n\r\n",
         instance.path("cloud_directory/export/stream"),
-        instance.bearer
+        instance.bearer().await?
     );
     stream
         .write_all(head.as_bytes())
