@@ -125,12 +125,17 @@ async fn user_info(
     token: AccessToken,
 ) -> Result<Response, OauthError> {
     let info = app.engine.user_info(tenant, token.presented()).await?;
-    Ok(match info {
+    Ok(told(info))
+}
+
+/// User info as JSON or as a signed token (OpenID Connect Core section 5.3.2).
+fn told(info: UserInfo) -> Response {
+    match info {
         UserInfo::Plain(info) => Json(info).into_response(),
         UserInfo::Signed(token) => {
             ([(header::CONTENT_TYPE, "application/jwt")], token).into_response()
         }
-    })
+    }
 }
 
 async fn note_activity(

@@ -45,7 +45,7 @@ fn samples() -> BTreeMap<&'static str, Value> {
         ),
         (
             "oauth",
-            json!({"signingAlgorithm": "ES256", "dpop": "required", "jwtAccessTokens": true}),
+            json!({"signingAlgorithm": "ES256", "dpop": "required", "dpopNonce": true, "mutualTls": "allowed", "requestUris": true, "jwtAccessTokens": true}),
         ),
         (
             "cloud_directory/sso",
