@@ -45,7 +45,8 @@ fn samples() -> BTreeMap<&'static str, Value> {
         ),
         (
             "oauth",
-            json!({"signingAlgorithm": "ES256", "dpop": "required", "jwtAccessTokens": true, "deviceAuthorization": true, "tokenExchange": true, "resources": ["https://api.example.com"],
+            json!({"signingAlgorithm": "ES256", "dpop": "required", "dpopNonce": true, "mutualTls": "allowed", "requestUris": true, "jwtAccessTokens": true,
+                "deviceAuthorization": true, "tokenExchange": true, "resources": ["https://api.example.com"],
                 "authorizationDetailsTypes": [{"type": "payment", "title": "Payment", "fields": ["amount"], "required": ["amount"]}]}),
         ),
         (
