@@ -5,8 +5,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use vestibule_wire::{
-    authorization::AuthorizationRequest, client, details, language, parameters::Parameters, redirect,
-    user_code::UserCode,
+    authorization::AuthorizationRequest, client, details, language, parameters::Parameters,
+    redirect, user_code::UserCode,
 };
 
 fuzz_target!(|input: (Option<&str>, &str, &[u8])| {

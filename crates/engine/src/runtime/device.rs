@@ -6,6 +6,7 @@
 
 mod visit;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use vestibule_crypto::token::{PlainToken, TokenHash};
 use vestibule_model::{
@@ -271,7 +272,6 @@ impl Engine {
 
     /// What a short code is kept as.
     fn user_hash(&self, state: &TenantState, code: &UserCode) -> String {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         let of = format!("{}\0{}", state.id, code.as_str());
         URL_SAFE_NO_PAD.encode(self.master().derive("device user code", of.as_bytes()))
     }

@@ -264,6 +264,8 @@ on_each_engine! {
     async fn who_is_signed_in_is_only_asked(server) {
         let client = setup(&server).await;
         client.instance.put("config/cloud_directory/sso", json!({"isActive": true, "inactivityTimeoutSeconds": 600, "logoutRedirectUris": []})).await.expect(201);
+        let told = json!({"backchannel_logout_uri": "https://app.example.com/out"});
+        client.instance.put(&format!("applications/{}/metadata", client.id), told).await.expect(200);
         let mut ada = Person::new(&client);
         let first = begin(&client, &[]).await;
         ada.lets_in(&first, "allow").await.expect(200);

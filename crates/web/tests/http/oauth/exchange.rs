@@ -185,6 +185,21 @@ on_each_engine! {
         assert_eq!(claims(&got)["sub"], client.id);
     }
 
+    async fn each_application_has_its_own_name_for_people(server) {
+        let (client, api) = setup(&server).await;
+        registered(&api, json!({"subject_type": "pairwise", "redirect_uris": ["https://api.example.com/cb"]})).await;
+        let ada = client.ada().await;
+        let got = exchange(&api, &ada["access_token"], &[]).await.expect(200).json();
+        let sub = claims(&got)["sub"].clone();
+        assert_eq!(sub.as_str().unwrap().len(), 43);
+        assert_eq!(api.userinfo(&got["access_token"]).await.expect(200).json()["sub"], sub);
+        let other = client.another("regularwebapp").await;
+        registered(&other, json!({})).await;
+        let back = exchange(&other, &got["access_token"], &[]).await.expect(200).json();
+        assert_eq!(claims(&back)["sub"], claims(&ada)["sub"]);
+        assert!(claims(&back).get("prf").is_none());
+    }
+
     async fn what_is_bound_stays_bound(server) {
         let (client, api) = setup(&server).await;
         let key = |name| SigningKey::generate(Algorithm::ES256, name).unwrap();
