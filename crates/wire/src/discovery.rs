@@ -232,6 +232,7 @@ impl Discovery {
     /// The same where clients show certificates at an address of its own: `base` is the issuer as it is there.
     pub fn with_mutual_tls(mut self, base: &str) -> Self {
         let pushes = self.pushed_authorization_request_endpoint.is_some();
+        let devices = self.device_authorization_endpoint.is_some();
         self.mtls_endpoint_aliases =
             self.tls_client_certificate_bound_access_tokens
                 .then(|| Aliases {
@@ -240,6 +241,8 @@ impl Discovery {
                     introspection_endpoint: format!("{base}/introspect"),
                     revocation_endpoint: format!("{base}/revoke"),
                     pushed_authorization_request_endpoint: pushes.then(|| format!("{base}/par")),
+                    device_authorization_endpoint: devices
+                        .then(|| format!("{base}/device_authorization")),
                 });
         self
     }
@@ -272,6 +275,8 @@ struct Aliases {
     revocation_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pushed_authorization_request_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_authorization_endpoint: Option<String>,
 }
 
 /// Public keys (RFC 7517 section 5).
