@@ -104,15 +104,20 @@ pub(super) fn claims_for<'n>(
     scopes: impl Iterator<Item = &'n str>,
     names: impl Iterator<Item = &'n str>,
 ) -> Map<String, Value> {
-    let mut known = person.standard_claims();
-    let mut claims = Map::new();
     let of_scopes = scopes.flat_map(|scope| {
         CLAIM_SCOPES
             .iter()
             .filter(move |(name, _)| *name == scope)
             .flat_map(|(_, claims)| claims.iter().copied())
     });
-    for name in of_scopes.chain(names) {
+    let mut wanted = of_scopes.chain(names).peekable();
+    let mut claims = Map::new();
+    // Most tokens ask for none of them.
+    if wanted.peek().is_none() {
+        return claims;
+    }
+    let mut known = person.standard_claims();
+    for name in wanted {
         if let Some(value) = known.remove(name) {
             claims.insert(name.to_owned(), value);
         }
