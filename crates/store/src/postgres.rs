@@ -151,15 +151,20 @@ impl Postgres {
                 // What was read stands: the caller need not wait for the transaction's end.
                 drop(reply.send(outcome));
                 session.leave();
-            } else if outcome.is_ok() {
-                let kept = session.end("COMMIT");
-                drop(reply.send(kept.map_err(E::from).and(outcome)));
+                drop(session);
+                drop((permit, place));
+                return;
+            }
+            let answer = if outcome.is_ok() {
+                session.end("COMMIT").map_err(E::from).and(outcome)
             } else {
                 session.end("ROLLBACK").unwrap_or_default();
-                drop(reply.send(outcome));
-            }
+                outcome
+            };
+            // Whoever has an answer must not be refused for the place that the call before held.
             drop(session);
             drop((permit, place));
+            drop(reply.send(answer));
         });
         answer
             .await
