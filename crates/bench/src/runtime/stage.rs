@@ -12,7 +12,8 @@ use crate::{
     server::Server,
 };
 
-const USERS: usize = 1500;
+/// As many as the overload needs: each may try eleven times a minute.
+const USERS: usize = 4000;
 pub(super) const PASSWORD: &str = "correct horse battery staple 9";
 pub(super) const CALLBACK: &str = "https://bench.example/callback";
 pub(super) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

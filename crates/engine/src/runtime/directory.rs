@@ -60,10 +60,17 @@ impl Engine {
             IdentityField::Email => LoginField::Email,
             IdentityField::UserName => LoginField::UserName,
         };
-        let user = self
+        let found = self
             .verify_password(state.id, (field, key), password.clone())
-            .await?
-            .ok_or_else(wrong_credentials)?;
+            .await;
+        let user = match found {
+            Ok(Some(user)) => user,
+            Ok(None) => return Err(wrong_credentials()),
+            Err(error) => {
+                attempt.unjudged();
+                return Err(error);
+            }
+        };
         attempt.succeeded();
         self.may_sign_in(&config, &user)?;
         let sign_in = sign_in_of(state.id, &user);

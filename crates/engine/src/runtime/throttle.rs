@@ -80,13 +80,20 @@ struct Window {
 /// One attempt that was let through.
 pub(super) struct Attempt {
     address: Arc<Mutex<Window>>,
+    user: Arc<Mutex<Window>>,
 }
 
 impl Attempt {
     /// It succeeded: it does not count against the address.
     pub(super) fn succeeded(self) {
-        let mut window = self.address.lock();
-        window.count = window.count.saturating_sub(1);
+        self.address.lock().forget_one();
+    }
+
+    /// Nobody looked at the password, because the service had too much to do: it counts against nobody, so that an overload locks
+    /// nobody out.
+    pub(super) fn unjudged(self) {
+        self.user.lock().forget_one();
+        self.address.lock().forget_one();
     }
 }
 
@@ -116,11 +123,9 @@ impl Throttle {
         let window = || Window::new(now);
         let address = self.addresses.get_with(network(from), window);
         address.lock().count(ADDRESS_LIMIT, now)?;
-        self.users
-            .get_with(user, window)
-            .lock()
-            .count(USER_LIMIT, now)?;
-        Ok(Attempt { address })
+        let user = self.users.get_with(user, window);
+        user.lock().count(USER_LIMIT, now)?;
+        Ok(Attempt { address, user })
     }
 
     /// Counts a client that registers itself from an address.
@@ -196,6 +201,10 @@ impl Window {
             count: 0,
             blocked_until: now,
         }))
+    }
+
+    fn forget_one(&mut self) {
+        self.count = self.count.saturating_sub(1);
     }
 
     fn count(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
@@ -315,6 +324,19 @@ mod tests {
         assert!(throttle.polls_too_fast(&code, now(8999)));
         assert!(throttle.polls_too_fast(&code, now(18_000)));
         assert!(!throttle.polls_too_fast(&code, now(33_000)));
+    }
+
+    #[test]
+    fn what_nobody_looked_at_counts_against_nobody() {
+        let throttle = Throttle::new();
+        let now = Timestamp::from_millis(1_000_000);
+        for _ in 0..10 * ADDRESS_LIMIT {
+            throttle.attempt([1; 32], HERE, now).unwrap().unjudged();
+        }
+        for _ in 0..USER_LIMIT {
+            assert!(throttle.attempt([1; 32], HERE, now).is_ok());
+        }
+        assert!(throttle.attempt([1; 32], HERE, now).is_err());
     }
 
     #[test]
