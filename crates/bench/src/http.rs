@@ -1,9 +1,11 @@
 //! A connection that sends prepared requests and reads answers with `Content-Length`, and costs next to nothing.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result, bail};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 /// One keep-alive connection.
@@ -37,9 +39,17 @@ impl Answer {
 impl Connection {
     /// Connects.
     pub async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address)
-            .await
-            .context("cannot connect")?;
+        Self::open_from(Ipv4Addr::LOCALHOST, address).await
+    }
+
+    /// The same from one of the addresses of this machine.
+    pub async fn open_from(from: Ipv4Addr, address: &str) -> Result<Self> {
+        let socket = TcpSocket::new_v4().context("no socket")?;
+        socket
+            .bind((from, 0).into())
+            .context("cannot take the address")?;
+        let address = address.parse().context("no address")?;
+        let stream = socket.connect(address).await.context("cannot connect")?;
         stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
         Ok(Self {
             stream,

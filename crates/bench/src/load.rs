@@ -1,6 +1,7 @@
 //! Load: so many connections, each with one request in flight; as fast as it goes, or at a given rate.
 
 use std::{
+    net::Ipv4Addr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -22,6 +23,11 @@ pub struct Outcome {
 
 /// What one connection does again and again.
 pub trait Flow: Send + 'static {
+    /// The address of this machine that it comes from.
+    fn comes_from(&self) -> Ipv4Addr {
+        Ipv4Addr::LOCALHOST
+    }
+
     /// Once more.
     fn step(&mut self, connection: &mut Connection) -> impl Future<Output = Result<()>> + Send;
 }
@@ -53,7 +59,7 @@ pub async fn drive<F: Flow>(
         .map(|(n, mut flow)| {
             let address = address.to_owned();
             tokio::spawn(async move {
-                let mut connection = Connection::open(&address).await?;
+                let mut connection = Connection::open_from(flow.comes_from(), &address).await?;
                 let mut times = Vec::new();
                 let mut due = start + between.unwrap_or_default() * n / count;
                 while start.elapsed() < time {

@@ -1,7 +1,10 @@
 //! Twice as many password grants as the pool of hashes can do: who is let in is answered in bounded time, the others are told at once to
 //! come back, and other grants go on.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
@@ -18,8 +21,12 @@ const OVERLOAD: Duration = Duration::from_secs(60);
 /// Enough that a slow answer does not slow the next request.
 const CALLERS: usize = 256;
 
+/// Callers at one address: too many at one would be taken for somebody who guesses.
+const NEIGHBOURS: usize = 16;
+
 /// One caller, who takes a refusal for an answer.
 struct Caller {
+    from: Ipv4Addr,
     requests: Vec<Vec<u8>>,
     next: usize,
     admitted: Vec<Duration>,
@@ -27,6 +34,10 @@ struct Caller {
 }
 
 impl Flow for Caller {
+    fn comes_from(&self) -> Ipv4Addr {
+        self.from
+    }
+
     async fn step(&mut self, connection: &mut Connection) -> Result<()> {
         let n = self.next % self.requests.len();
         let Some(request) = self.requests.get(n) else {
@@ -55,7 +66,9 @@ pub(super) async fn run(server: &Server, stage: &Stage) -> Result<[Row; 3]> {
     let callers = sign_ins
         .chunks(share.max(1))
         .take(CALLERS)
-        .map(|own| Caller {
+        .enumerate()
+        .map(|(n, own)| Caller {
+            from: Ipv4Addr::new(127, 0, 1, u8::try_from(n / NEIGHBOURS).unwrap_or(0)),
             requests: own.to_vec(),
             next: 0,
             admitted: Vec::new(),

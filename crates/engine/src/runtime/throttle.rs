@@ -64,8 +64,7 @@ impl Guess {
     /// It was right: it does not count.
     pub(super) fn succeeded(self) {
         for window in self.windows {
-            let mut window = window.lock();
-            window.count = window.count.saturating_sub(1);
+            window.lock().forget_one();
         }
     }
 }
