@@ -71,7 +71,10 @@ impl HasherPool {
         });
         for _ in 0..threads {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.work());
+            thread::spawn(move || {
+                give_way();
+                shared.work();
+            });
         }
         Self { shared }
     }
@@ -126,6 +129,18 @@ impl HasherPool {
         self.shared.arrived.notify_one();
         Ok(())
     }
+}
+
+/// How much nicer hashing threads are than the rest of the process: of a core that both want they get about a third.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 3;
+
+/// Lets the calling thread give way to those that serve requests, so that a flood of sign-ins slows nothing but sign-ins. Where nothing else
+/// wants the cores it costs nothing. On Linux niceness belongs to a thread; elsewhere to the process, where there is nothing to win.
+fn give_way() {
+    // Where it is forbidden, hashing goes on as before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICER);
 }
 
 impl Drop for HasherPool {
