@@ -16,7 +16,8 @@ use crate::{Error, Kind};
 
 /// Sign-ins of one user in a minute (contract/runtime.md section 6.10).
 const USER_LIMIT: u32 = 11;
-/// Failed sign-ins from one address in a minute. Successful ones are not counted: many people sign in from behind one address.
+/// Failed sign-ins from one address in a minute. Successful ones are not counted: many people sign in from behind one address. Those whose
+/// end is not known yet may be no more than what is left of it.
 const ADDRESS_LIMIT: u32 = 100;
 /// Clients that register themselves from one address in a minute.
 const REGISTRATION_LIMIT: u32 = 20;
@@ -73,26 +74,37 @@ impl Guess {
 struct Window {
     began: Timestamp,
     count: u32,
+    /// Let through, and not judged yet.
+    under_way: u32,
     blocked_until: Timestamp,
 }
 
-/// One attempt that was let through.
+/// One attempt that was let through. It failed, unless somebody says otherwise before it is dropped.
 pub(super) struct Attempt {
     address: Arc<Mutex<Window>>,
     user: Arc<Mutex<Window>>,
+    failed: bool,
 }
 
 impl Attempt {
     /// It succeeded: it does not count against the address.
-    pub(super) fn succeeded(self) {
-        self.address.lock().forget_one();
+    pub(super) fn succeeded(mut self) {
+        self.failed = false;
     }
 
     /// Nobody looked at the password, because the service had too much to do: it counts against nobody, so that an overload locks
     /// nobody out.
-    pub(super) fn unjudged(self) {
+    pub(super) fn unjudged(mut self) {
         self.user.lock().forget_one();
-        self.address.lock().forget_one();
+        self.failed = false;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut address = self.address.lock();
+        address.under_way -= 1;
+        address.count += u32::from(self.failed);
     }
 }
 
@@ -112,7 +124,7 @@ impl Throttle {
     /// Counts an attempt to sign in as `user` from an address.
     ///
     /// # Errors
-    /// `Throttled` while either has tried too often.
+    /// `Throttled` while either has tried too often, or the address tries too much at once.
     pub(super) fn attempt(
         &self,
         user: [u8; 32],
@@ -121,10 +133,15 @@ impl Throttle {
     ) -> Result<Attempt, Error> {
         let window = || Window::new(now);
         let address = self.addresses.get_with(network(from), window);
-        address.lock().count(ADDRESS_LIMIT, now)?;
+        address.lock().begin(ADDRESS_LIMIT, now)?;
         let user = self.users.get_with(user, window);
-        user.lock().count(USER_LIMIT, now)?;
-        Ok(Attempt { address, user })
+        let attempt = Attempt {
+            address,
+            user,
+            failed: true,
+        };
+        attempt.user.lock().count(USER_LIMIT, now)?;
+        Ok(attempt)
     }
 
     /// Counts a client that registers itself from an address.
@@ -198,6 +215,7 @@ impl Window {
         Arc::new(Mutex::new(Self {
             began: now,
             count: 0,
+            under_way: 0,
             blocked_until: now,
         }))
     }
@@ -207,6 +225,22 @@ impl Window {
     }
 
     fn count(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
+        self.look(limit, now)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Lets something through that is counted when it ends.
+    fn begin(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
+        self.look(limit, now)?;
+        if self.count + self.under_way >= limit {
+            return Err(throttled(1));
+        }
+        self.under_way += 1;
+        Ok(())
+    }
+
+    fn look(&mut self, limit: u32, now: Timestamp) -> Result<(), Error> {
         if now < self.blocked_until {
             return Err(throttled(self.blocked_until.seconds() - now.seconds()));
         }
@@ -220,7 +254,6 @@ impl Window {
             self.count = 0;
             return Err(throttled(MINUTE));
         }
-        self.count += 1;
         Ok(())
     }
 }
@@ -248,7 +281,10 @@ fn throttled(seconds: i64) -> Error {
     Error::new(
         Kind::Throttled(u32::try_from(seconds.clamp(1, MINUTE)).unwrap_or(60)),
         "too_many_requests",
-        "Too many attempts. Wait a minute and try again.",
+        match seconds {
+            ..=1 => "Too many attempts at once. Wait a second and try again.",
+            _ => "Too many attempts. Wait a minute and try again.",
+        },
     )
 }
 
@@ -291,6 +327,43 @@ mod tests {
         assert!(throttle.attempt(user(5000), HERE, now).is_err());
         let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
         assert!(throttle.attempt(user(5000), elsewhere, now).is_ok());
+    }
+
+    #[test]
+    fn many_at_once_wait_a_second_and_block_nobody() {
+        let throttle = Throttle::new();
+        let now = Timestamp::from_millis(1_000_000);
+        let user = |n: u8| [n; 32];
+        let seconds = |result: Result<Attempt, Error>| match result.map(drop) {
+            Err(error) => match error.kind {
+                Kind::Throttled(seconds) => seconds,
+                other => panic!("{other:?}"),
+            },
+            Ok(()) => 0,
+        };
+        let mut under_way: Vec<_> = (0..100)
+            .map(|n| throttle.attempt(user(n), HERE, now).unwrap())
+            .collect();
+        for _ in 0..1000 {
+            assert_eq!(seconds(throttle.attempt(user(200), HERE, now)), 1);
+        }
+        under_way.drain(50..).for_each(Attempt::succeeded);
+        assert_eq!(seconds(throttle.attempt(user(201), HERE, now)), 0);
+        // The half that is left fails, and somebody else as often: that was the limit.
+        drop(under_way);
+        for n in 0..49 {
+            assert_eq!(seconds(throttle.attempt(user(n), HERE, now)), 0, "{n}");
+        }
+        assert_eq!(seconds(throttle.attempt(user(202), HERE, now)), 60);
+        // A new minute forgets who failed, not who is under way.
+        let later = now.plus_seconds(120);
+        let under_way: Vec<_> = (0..100)
+            .map(|n| throttle.attempt(user(n), HERE, later).unwrap())
+            .collect();
+        let later = later.plus_seconds(60);
+        assert_eq!(seconds(throttle.attempt(user(203), HERE, later)), 1);
+        drop(under_way);
+        assert_eq!(seconds(throttle.attempt(user(203), HERE, later)), 60);
     }
 
     #[test]
