@@ -7,7 +7,7 @@ use vestibule_crypto::{
 };
 use vestibule_testkit::{Elsewhere, TestResponse, on_each_engine};
 
-use super::setup::{CALLBACK, Client, PASSWORD, parameter, refused};
+use super::setup::{CALLBACK, Client, PASSWORD, cookie, parameter, refused};
 
 async fn offer(client: &Client<'_>, config: Value) {
     client
@@ -23,12 +23,17 @@ fn on() -> Value {
 
 /// The usual request, signed.
 fn object(client: &Client<'_>, key: &SigningKey, state: &str) -> String {
+    object_of(client, &client.id, key, state)
+}
+
+/// The same of the client with this id.
+fn object_of(client: &Client<'_>, id: &str, key: &SigningKey, state: &str) -> String {
     let claims = json!({
-        "iss": client.id, "aud": format!("http://vestibule.test{}", client.base), "client_id": client.id,
+        "iss": id, "aud": format!("http://vestibule.test{}", client.base), "client_id": id,
         "response_type": "code", "redirect_uri": CALLBACK, "state": state,
     });
-    key.sign(&json!({"alg": "ES256", "kid": "own"}), &claims)
-        .unwrap()
+    let header = json!({"alg": key.algorithm().name(), "kid": key.kid()});
+    key.sign(&header, &claims).unwrap()
 }
 
 async fn send(client: &Client<'_>, uri: &str, more: &str) -> TestResponse {
@@ -65,6 +70,34 @@ on_each_engine! {
         }
         let found = server.get(&format!("{}/.well-known/openid-configuration", client.base)).send().await.expect(200).json();
         assert_eq!((&found["request_uri_parameter_supported"], &found["require_request_uri_registration"]), (&json!(true), &json!(true)));
+    }
+
+    async fn a_client_that_registers_names_where_its_request_stands(server) {
+        let client = Client::new(&server).await;
+        let registration = json!({"enabled": "open", "consentRequired": false});
+        client.instance.put("config/oauth/registration", registration).await.expect(204);
+        offer(&client, on()).await;
+        let elsewhere = Elsewhere::start().await;
+        let key = SigningKey::generate(Algorithm::RS256, "own").unwrap();
+        let other = SigningKey::generate(Algorithm::ES256, "other").unwrap();
+        let address = elsewhere.url("/request");
+        let body = json!({
+            "redirect_uris": [CALLBACK], "jwks": {"keys": [key.public_jwk(), other.public_jwk()]},
+            "request_object_signing_alg": "RS256", "request_uris": [address],
+        });
+        let register = server.post(&format!("{}/register", client.base)).json(&body);
+        let made = register.send().await.expect(201).json();
+        assert_eq!((&made["request_uris"], &made["request_object_signing_alg"]), (&body["request_uris"], &json!("RS256")));
+        let id = made["client_id"].as_str().unwrap();
+        elsewhere.answer("/request", 200, object_of(&client, id, &key, "fetched"));
+        let path = format!("{}/authorization?client_id={id}&request_uri={address}", client.base);
+        let page = server.get(&path).send().await.expect(200);
+        let sent = client.submission(&page, "ada@example.com", PASSWORD).header("cookie", cookie(&page)).send().await.expect(303);
+        assert_eq!(parameter(&sent.header("location"), "state"), "fetched");
+        assert!(!parameter(&sent.header("location"), "code").is_empty());
+        // Signed with another of its keys, but not with the algorithm it registered.
+        elsewhere.answer("/request", 200, object_of(&client, id, &other, "fetched"));
+        assert_eq!(server.get(&path).send().await.status, 400);
     }
 
     async fn nothing_else_is_fetched(server) {
