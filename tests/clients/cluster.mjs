@@ -85,8 +85,8 @@ export class Node {
   }
 }
 
-/** Starts everything; answers the proxy, the nodes, and how to end it. */
-export async function cluster() {
+/** Starts everything, each node with these words beside the usual ones; answers the proxy, the nodes, and how to end it. */
+export async function cluster(words = []) {
   const folder = mkdtempSync(join(tmpdir(), 'nodes-'));
   const proxy = new Proxy();
   let nodes = [];
@@ -101,7 +101,7 @@ export async function cluster() {
   try {
     const database = execFileSync(postgres, ['start', join(folder, 'pg')], { encoding: 'utf8' }).trim();
     await proxy.start();
-    const shared = ['--database-url', database, '--public-url', proxy.url, '--master-key-file', join(folder, 'master.key')];
+    const shared = ['--database-url', database, '--public-url', proxy.url, '--master-key-file', join(folder, 'master.key'), ...words];
     nodes = ['one', 'two'].map((name) => new Node(name, [...shared, '--data-dir', join(folder, name)]));
     proxy.nodes = nodes;
     for (const node of nodes) await node.start();

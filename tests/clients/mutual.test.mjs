@@ -1,4 +1,5 @@
-// Mutual TLS with real connections (RFC 8705): a proxy that asks for certificates and passes them on, and an independent client.
+// Mutual TLS with real connections (RFC 8705): a proxy that asks for certificates and passes them on to two nodes in turn, and an
+// independent client.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -9,12 +10,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as oidc from 'openid-client';
-import { API_KEY, Node } from './cluster.mjs';
+import { cluster } from './cluster.mjs';
 
 // Addresses of this machine: the proxy's is trusted, that of everything else is not.
 const PROXY = '127.0.0.2';
 const folder = mkdtempSync(join(tmpdir(), 'mutual-'));
-let support, guid, app, node, proxy, issuer;
+let support, guid, app, started, proxy, issuer;
 
 /** A key and its certificate, signed by an authority or by itself. */
 function certify(name, subject, by) {
@@ -32,6 +33,7 @@ function certify(name, subject, by) {
 
 /** Ends TLS, asks for certificates, and says of each whether its chain leads to the authority. */
 async function startProxy(server, ca) {
+  let turn = 0;
   proxy = createServer({ ...server, ca, requestCert: true, rejectUnauthorized: false }, (asked, answer) => {
     const { raw } = asked.socket.getPeerCertificate();
     const headers = { ...asked.headers };
@@ -41,7 +43,8 @@ async function startProxy(server, ca) {
       headers['client-cert'] = `:${raw.toString('base64')}:`;
       headers['client-cert-verify'] = asked.socket.authorized ? 'SUCCESS' : `FAILED:${asked.socket.authorizationError}`;
     }
-    const to = new URL(node.url);
+    turn = (turn + 1) % started.nodes.length;
+    const to = new URL(started.nodes[turn].url);
     const passed = forward({ host: to.hostname, port: to.port, localAddress: PROXY, method: asked.method, path: asked.url, headers, agent: false }, (got) => {
       answer.writeHead(got.statusCode, got.rawHeaders);
       got.pipe(answer);
@@ -71,23 +74,26 @@ before(async () => {
   server = certify('server', '/CN=localhost');
   certify('authority', '/CN=Authority');
   const mtls = await startProxy(server, readFileSync(join(folder, 'authority.crt')));
-  node = new Node('one', ['--data-dir', join(folder, 'data'), '--trusted-proxies', PROXY, '--mtls-url', mtls]);
-  await node.start();
-  Object.assign(process.env, { VESTIBULE_URL: node.url, VESTIBULE_API_KEY: API_KEY });
+  started = await cluster(['--trusted-proxies', PROXY, '--mtls-url', mtls]);
+  Object.assign(process.env, { VESTIBULE_URL: started.proxy.url, VESTIBULE_API_KEY: started.apiKey });
   support = await import('./support.mjs');
   guid = await support.makeInstance('mutual');
   app = await support.makeApplication(guid, 'rp');
-  issuer = new URL(`${node.url}/oauth/v4/${guid}`);
+  issuer = new URL(`${started.proxy.url}/oauth/v4/${guid}`);
   await support.call('PUT', support.manage(guid, '/config/oauth'), { body: { mutualTls: 'allowed' } });
 });
 after(async () => {
   proxy?.close();
   proxy?.closeAllConnections();
-  if (node?.process) await node.end('SIGTERM');
+  await started?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
-const describe = (body) => support.call('PUT', support.manage(guid, `/applications/${app.clientId}/metadata`), { body });
+/** Says how the application authenticates; both nodes know it afterwards. */
+async function describe(body) {
+  await support.call('PUT', support.manage(guid, `/applications/${app.clientId}/metadata`), { body });
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+}
 const refused = (error) => error.status === 401 && error.cause[0].scheme === 'basic';
 const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 

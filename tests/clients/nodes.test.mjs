@@ -5,6 +5,7 @@ import { generateKeyPairSync, randomBytes, createHash, sign } from 'node:crypto'
 import { after, before, test } from 'node:test';
 import * as oauth from 'oauth4webapi';
 import { cluster } from './cluster.mjs';
+import { signer, withOauth4webapi, withOpenidClient } from './signed.mjs';
 
 let nodes, proxy, stop, support, guid, app, base, one, two;
 const CALLBACK = 'http://127.0.0.1:9/callback';
@@ -342,6 +343,16 @@ onEach('FAPI 2.0: pushed, signed by the application, bound to its key', async ()
   assert.equal(claims(renewed.access_token).cnf.jkt, claims(tokens.access_token).cnf.jkt);
   const plain = await fetch(service.userinfo_endpoint, { headers: { authorization: `Bearer ${renewed.access_token}` } });
   assert.equal(plain.status, 401, 'without its key it is nothing');
+});
+
+onEach('signed requests, pushed or not, and signed answers', async () => {
+  await configure('/config/oauth', { requestObjects: 'allowed' });
+  const application = await signer(support, guid);
+  const email = await somebody();
+  await settled();
+  assert.ok((await withOpenidClient(support, application, email)).access_token);
+  assert.ok((await withOpenidClient(support, application, email, { push: true })).access_token);
+  assert.ok((await withOauth4webapi(support, application, email)).access_token);
 });
 
 test('a node that is killed costs nobody more than a retry', async () => {
