@@ -186,6 +186,11 @@ impl Engine {
         bytes
     }
 
+    /// How many passwords were hashed since the start, for whatever reason.
+    pub fn passwords_hashed(&self) -> u64 {
+        self.hashers().done()
+    }
+
     pub(crate) fn hashers(&self) -> &HasherPool {
         &self.parts.hashers
     }

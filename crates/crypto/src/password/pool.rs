@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -33,6 +36,7 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     most: usize,
+    done: AtomicU64,
 }
 
 #[derive(Default)]
@@ -68,6 +72,7 @@ impl HasherPool {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             most,
+            done: AtomicU64::new(0),
         });
         for _ in 0..threads {
             let shared = Arc::clone(&shared);
@@ -109,6 +114,11 @@ impl HasherPool {
         self.submit(Work::Hash([0; 16], password, answer))?;
         result.await.map_err(|_| Busy)?;
         Ok(false)
+    }
+
+    /// Jobs that were done since the start.
+    pub fn done(&self) -> u64 {
+        self.shared.done.load(Ordering::Relaxed)
     }
 
     /// Jobs that wait now.
@@ -158,6 +168,7 @@ impl Shared {
             if job.since.elapsed() > PATIENCE || job.work.abandoned() {
                 continue;
             }
+            self.done.fetch_add(1, Ordering::Relaxed);
             // A receiver that went away meanwhile is no error.
             match job.work {
                 Work::Verify(hash, password, answer) => {

@@ -177,6 +177,10 @@ impl Engine {
             .await
             .map_err(busy)?;
         if !right {
+            // Hashes of other makers are checked in less time, which would tell that there is such an account.
+            if hash.needs_rehash() {
+                self.hashers().verify_dummy(password).await.map_err(busy)?;
+            }
             return Ok(None);
         }
         if hash.needs_rehash()

@@ -45,6 +45,25 @@ on_each_engine! {
         refused(client.password("", PASSWORD).await, 400, "invalid_request");
     }
 
+    async fn an_imported_account_costs_what_no_account_costs(server) {
+        let client = Client::new(&server).await;
+        let user = json!({"scimUser": {"emails": [{"value": "old@x.org", "primary": true}], "status": "CONFIRMED", "active": true, "originalId": "1"},
+            "passwordHash": "{SSHA}6ParmFXqxzeTUMt46R7ouyVqCAUwMTIzNDU2Nzg5YWJjZGVm", "passwordHashAlg": ""});
+        let path = "cloud_directory/import?encryption_secret=sesame";
+        client.instance.post(path, json!({"users": [user]})).await.expect(200);
+        let work = async |name: &str, password: &str, status: u16| {
+            let before = server.engine.passwords_hashed();
+            client.password(name, password).await.expect(status);
+            server.engine.passwords_hashed() - before
+        };
+        assert_eq!(work("nobody@x.org", "wrong password", 400).await, 1);
+        assert_eq!(work("ada@example.com", "wrong password", 400).await, 1);
+        // The old hash takes next to nothing, so one of ours is made beside it; a right password makes one to keep.
+        assert_eq!(work("old@x.org", "wrong password", 400).await, 2);
+        assert_eq!(work("old@x.org", "old password 1", 200).await, 2);
+        assert_eq!(work("old@x.org", "wrong password", 400).await, 1);
+    }
+
     async fn what_is_wrong_with_an_account_is_told_to_its_owner_only(server) {
         let client = Client::new(&server).await;
         let found = client.instance.get("cloud_directory/Users").await;
