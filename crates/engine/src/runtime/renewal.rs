@@ -26,7 +26,6 @@ enum Renewal {
     Renewed(Box<(Person, Basis, GrantId)>),
     /// It had been used before.
     Reused(GrantId),
-    Refused,
 }
 
 impl Engine {
@@ -55,16 +54,17 @@ impl Engine {
                 let token = match use_token(t, shown.as_str(), (now, rotates))? {
                     Rotated::Now(token) | Rotated::Lately(token) => token,
                     Rotated::Before(token) => return Ok(Renewal::Reused(token.grant)),
-                    Rotated::Unknown => return Ok(Renewal::Refused),
+                    Rotated::Unknown => return Err(refused()),
                 };
                 let grant = t
                     .find_grant(token.grant)?
                     .filter(|grant| grant.revoked_at.is_none());
+                // From here on an error leaves the token as it was: nobody uses up what is not theirs.
                 let Some(grant) = grant else {
-                    return Ok(Renewal::Refused);
+                    return Err(refused());
                 };
                 if token.client != client || token.expires_at <= now {
-                    return Ok(Renewal::Refused);
+                    return Err(refused());
                 }
                 let mut basis = Basis::parse(&grant.body);
                 // Without a secret key and certificate are what the token is bound to (RFC 8705 section 4); with one they may have
@@ -76,13 +76,12 @@ impl Engine {
                 };
                 let before = &basis.bound;
                 if !proven(&before.jkt, &holds.jkt) || !proven(&before.x5t, &holds.x5t) {
-                    return Ok(Renewal::Refused);
+                    return Err(refused());
                 }
                 basis.bound = holds;
-                // An error leaves the token as it was.
                 wish.narrow(&mut basis)?;
                 let Some(person) = Person::find(t, token.profile, &basis.provider)? else {
-                    return Ok(Renewal::Refused);
+                    return Err(refused());
                 };
                 if rotates {
                     stored.keep(t, (grant.id, client), &person, now)?;
@@ -104,7 +103,6 @@ impl Engine {
                 self.end_grant(state.id, grant).await?;
                 Err(refused())
             }
-            Renewal::Refused => Err(refused()),
         }
     }
 
