@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use vestibule_model::{
     family::tokens::TokensConfig,
-    id::{ClientId, GrantId},
+    id::{ClientId, GrantId, RoleId},
 };
 use vestibule_wire::{
     details::Detail,
@@ -16,7 +16,7 @@ use vestibule_wire::{
 use super::{
     ClientRequest,
     bearer::TokenId,
-    claims::{CLIENT, Issue, confirm},
+    claims::{CLIENT, Issue, confirm, role_scopes},
     dpop::invalid_proof,
     person::Person,
     resource::{MOST, invalid_target, is_place, owner_of},
@@ -100,14 +100,19 @@ impl Engine {
             None => None,
         };
         let act = actors(&subject, actor.as_ref(), client)?;
-        let scope = scopes(&subject, application, request.form.get("scope"))?;
         let resources = self.places(state, &subject, request)?;
         let details = self.details(state, &subject, request)?;
         let bound = self
             .shown_key(state, (application, request.possession))
             .await?;
         still_bound(&subject, actor.as_ref(), &bound)?;
-        let (subject_name, sealed) = self.subject_for(state, application, &subject).await?;
+        let (subject_name, sealed, roles) = self.subject_for(state, application, &subject).await?;
+        let roles = roles.iter().filter_map(|role| state.roles.get(role));
+        let scope = scopes(
+            &subject,
+            (application, &role_scopes(roles, client)),
+            request.form.get("scope"),
+        )?;
         let (now, ends) = (
             self.now(),
             subject.claims.get("exp").and_then(Value::as_i64),
@@ -177,15 +182,17 @@ impl Engine {
         })
     }
 
-    /// What this application calls whom the token is about: somebody who may still sign in.
+    /// What this application calls whom the token is about, somebody who may still sign in, and the roles they have.
     async fn subject_for(
         &self,
         state: &TenantState,
         application: &ApplicationState,
         subject: &Shown,
-    ) -> Result<(String, Option<String>)> {
+    ) -> Result<(String, Option<String>, Vec<RoleId>)> {
         if subject.provider() == CLIENT {
-            return Ok((subject.text("sub").to_owned(), None));
+            let roles = state.applications.get(&subject.owner);
+            let roles = roles.map(|owner| owner.roles.clone()).unwrap_or_default();
+            return Ok((subject.text("sub").to_owned(), None, roles));
         }
         let gone = || unfit("The person of the subject_token may not sign in any more.");
         let profile = self
@@ -198,7 +205,8 @@ impl Engine {
             .await?
             .ok_or_else(gone)?;
         self.still_welcome(state, &person).map_err(|_| gone())?;
-        Ok(self.subject_claims(state, Some(application), profile))
+        let (name, sealed) = self.subject_claims(state, Some(application), profile);
+        Ok((name, sealed, person.roles))
     }
 
     /// What of the details that the subject agreed to is asked for: none unless it is.
@@ -279,15 +287,25 @@ fn actors(subject: &Shown, actor: Option<&Shown>, client: ClientId) -> Result<Op
     Ok(act)
 }
 
-/// The scopes of the new token: those asked for, else all that the subject has and the application may ask for.
-fn scopes(subject: &Shown, application: &ApplicationState, asked: Option<&str>) -> Result<String> {
+/// The scopes of the new token: those asked for, else all that the subject has and the application may ask for. Scopes that roles give at
+/// another application mean nothing here, whatever their names: of these, `own` remain, which the roles give at this one.
+fn scopes(
+    subject: &Shown,
+    (application, own): (&ApplicationState, &[&str]),
+    asked: Option<&str>,
+) -> Result<String> {
     let held = if subject.is_access {
         subject.text("scope")
     } else {
         IDENTITY_SCOPES
     };
     let metadata = &application.application.metadata;
-    let may = |scope: &&str| *scope == "openid" || metadata.may_ask_for(scope);
+    let foreign = subject.owner != application.application.client_id;
+    let may = |scope: &&str| {
+        let service = *scope == "openid" || scope.starts_with("appid_");
+        (service || !foreign || own.contains(scope))
+            && (*scope == "openid" || metadata.may_ask_for(scope))
+    };
     let held: Vec<&str> = held.split(' ').filter(may).collect();
     let Some(asked) = asked else {
         return Ok(held.join(" "));

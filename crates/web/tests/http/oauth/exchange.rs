@@ -109,6 +109,24 @@ on_each_engine! {
         }
     }
 
+    async fn what_a_role_gives_at_one_application_is_nothing_at_another(server) {
+        let (client, api) = setup(&server).await;
+        for one in [&client, &api] {
+            let path = format!("applications/{}/scopes", one.id);
+            client.instance.put(&path, json!({"scopes": ["admin", "read"]})).await.expect(200);
+        }
+        let access = |one: &Client<'_>, scopes: Value| json!({"application_id": one.id, "scopes": scopes});
+        let role = client.instance.role("boss", json!([access(&client, json!(["admin", "read"])), access(&api, json!(["read"]))])).await;
+        let sub = claims(&client.ada().await)["sub"].as_str().unwrap().to_owned();
+        client.instance.put(&format!("users/{sub}/roles"), json!({"roles": {"ids": [role]}})).await.expect(200);
+        let ada = client.ada().await;
+        assert!(ada["scope"].as_str().unwrap().ends_with(" admin read"), "{}", ada["scope"]);
+        let got = exchange(&api, &ada["access_token"], &[]).await.expect(200).json();
+        assert!(got["scope"].as_str().unwrap().ends_with(" appid_authenticated read"), "{}", got["scope"]);
+        refused(exchange(&api, &ada["access_token"], &[("scope", "admin")]).await, 400, "invalid_scope");
+        assert_eq!(exchange(&api, &ada["access_token"], &[("scope", "read")]).await.expect(200).json()["scope"], "read");
+    }
+
     async fn identity_tokens_are_the_applications_own(server) {
         let (client, api) = setup(&server).await;
         let ada = client.ada().await;
