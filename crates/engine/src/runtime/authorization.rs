@@ -263,7 +263,8 @@ impl Engine {
             return Err(foreign_redirect());
         }
         if let Some(secret) = browser.session {
-            let everywhere = query.get("all_sessions") == Some("true");
+            // A picture on somebody's page may not sign a person out of all browsers.
+            let everywhere = browser.navigates && query.get("all_sessions") == Some("true");
             self.end_session(&state, secret, everywhere).await?;
         }
         Ok(uri.to_owned())

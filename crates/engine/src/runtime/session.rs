@@ -17,6 +17,8 @@ pub struct Browser<'a> {
     pub id: &'a str,
     /// What its cookie of this instance says, if it has one.
     pub session: Option<&'a str>,
+    /// Whether it goes there, or does not say: not for a picture, a script or a frame of some page.
+    pub navigates: bool,
 }
 
 /// What the browser is to keep.

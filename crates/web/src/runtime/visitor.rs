@@ -40,6 +40,7 @@ pub(super) struct Visitor {
     accepted: Option<String>,
     /// Whether the request was a form: the answer to one is fetched with GET (RFC 9110 section 15.4.4).
     posted: bool,
+    navigates: bool,
 }
 
 impl FromRequestParts<App> for Visitor {
@@ -76,6 +77,10 @@ impl FromRequestParts<App> for Visitor {
                 .get(header::ACCEPT_LANGUAGE)
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned),
+            navigates: parts
+                .headers
+                .get("sec-fetch-dest")
+                .is_none_or(|to| to == "document"),
             posted: parts.method == axum::http::Method::POST,
         })
     }
@@ -87,6 +92,7 @@ impl Visitor {
         Browser {
             id: &self.browser,
             session: self.session.as_deref(),
+            navigates: self.navigates,
         }
     }
 
