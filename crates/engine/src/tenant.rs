@@ -89,6 +89,11 @@ impl ApplicationState {
         }
     }
 
+    /// Whether it is on a device that registered itself.
+    pub fn is_device(&self) -> bool {
+        self.application.origin == Origin::Mobile
+    }
+
     /// Whether nobody who runs the instance vouches for it: people are asked before it learns of them.
     pub fn is_third_party(&self) -> bool {
         self.application.origin == Origin::Registration

@@ -143,6 +143,13 @@ fn device(body: &Value) -> Result<ClientMetadata, Invalid> {
         .software_id
         .as_deref()
         .ok_or_else(|| Invalid::new("software_id", "is required"))?;
+    // Package and bundle ids have dots; schemes that mean something else, such as `https`, have none (RFC 8252 section 7.1).
+    if !app.contains('.') {
+        return Err(Invalid::new(
+            "software_id",
+            "must be a package or bundle id, such as com.example.app",
+        ));
+    }
     // A scheme of another app would hand people's codes to it.
     let own = |uri: &String| {
         uri.strip_prefix(app)

@@ -149,7 +149,10 @@ impl Checked {
         let (prompt, now) = (self.request.prompt, engine.now().seconds());
         let age = now.saturating_sub(session.auth_at.seconds());
         let provider = self.request.idp.as_deref();
-        !prompt.login
+        let found = self.state.applications.get(&self.client);
+        // Anybody can register a device in the name of an app: nothing goes to one unless a person does something (RFC 8252 section 8.6).
+        !found.is_some_and(ApplicationState::is_device)
+            && !prompt.login
             // Whoever signs in on a page that names an application of the instance's own agrees.
             && (!prompt.consent || self.third_party)
             // Zero asks for a sign-in of now (OpenID Connect Core section 3.1.2.1).
@@ -164,9 +167,7 @@ impl Checked {
             return true;
         };
         let found = self.state.applications.get(&self.client);
-        let own = found.map(|found| engine.subject(&self.state, found, profile));
-        // A hint says the profile itself, a claim what the application calls it.
-        subject == profile.to_string() || own.as_deref() == Some(subject)
+        found.is_some_and(|found| engine.subject(&self.state, found, profile) == subject)
     }
 
     /// A sign-in, with what this request asks for.
@@ -273,8 +274,9 @@ impl Engine {
         })
     }
 
-    /// Whom the application expects: the subject of its hint, or the one it demands by claim. A hint may have expired; one that this
-    /// instance did not sign is a fault of the request.
+    /// Whom the application expects, as it calls them: the subject of its hint, or the one it demands by claim. A hint may have expired;
+    /// one that this instance did not sign is a fault of the request, and so is another application's where the two have different names
+    /// for people: the answer would tie the names together.
     pub(super) fn expected_subject(
         &self,
         state: &TenantState,
@@ -287,9 +289,12 @@ impl Engine {
         let Some(hint) = request.id_token_hint.take() else {
             return demanded;
         };
-        let hinted = self
-            .hinted(state, &hint)
-            .map(|hint| hint.profile.to_string());
+        let hinted = self.hinted(state, &hint).and_then(|hint| {
+            let found = application(state, &request.client_id).ok()?;
+            let named = self.subject(state, found, hint.profile);
+            let own = hint.audience == request.client_id || named == hint.profile.to_string();
+            own.then_some(named)
+        });
         if hinted.is_none() && request.fault.is_none() {
             request.fault = Some(Fault {
                 error: "invalid_request",

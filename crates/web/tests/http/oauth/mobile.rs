@@ -132,6 +132,26 @@ on_each_engine! {
         server.post(&format!("{}/token", client.base)).basic(id, &proof).form(&form).send().await.expect(200);
     }
 
+    async fn a_device_gets_nothing_unless_a_person_does_something(server) {
+        let client = Client::new(&server).await;
+        let on = json!({"isActive": true, "inactivityTimeoutSeconds": 600});
+        client.instance.put("config/cloud_directory/sso", on).await.expect(201);
+        let page = client.authorize("").await.expect(200);
+        let answer = client.submit(&page, "ada@example.com", PASSWORD).await.expect(303);
+        let session = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+        let made = register(&client, &request(&android(&pair()))).await.expect(201).json();
+        let ask = async |id: &str, back: &str, more: &str| {
+            let path = format!("{}/authorization?client_id={id}&redirect_uri={back}&response_type=code&{more}", client.base);
+            server.get(&path).header("cookie", session.clone()).send().await
+        };
+        let own = ask(&client.id, CALLBACK, "prompt=none").await.expect(302).header("location");
+        assert!(own.contains("?code="), "{own}");
+        let id = made["client_id"].as_str().unwrap();
+        let silent = ask(id, BACK, "prompt=none").await.expect(302).header("location");
+        assert_eq!(parameter(&silent, "error"), "login_required");
+        assert!(ask(id, BACK, "").await.expect(200).text().contains("name=\"password\""));
+    }
+
     async fn encoded_bodies_are_read_and_names_may_be_missing(server) {
         let client = Client::new(&server).await;
         let mut body = request(&android(&pair()));
@@ -154,6 +174,7 @@ on_each_engine! {
             ("jwks", json!({"keys": []}), "invalid_client_metadata"),
             ("jwks", Value::Null, "invalid_client_metadata"),
             ("software_id", Value::Null, "invalid_client_metadata"),
+            ("software_id", json!("app"), "invalid_client_metadata"),
             ("redirect_uris", json!([]), "invalid_redirect_uri"),
             ("redirect_uris", json!(["com.example.other:/mobile/callback"]), "invalid_redirect_uri"),
             ("redirect_uris", json!(["com.example.app.evil:/mobile/callback"]), "invalid_redirect_uri"),
@@ -163,6 +184,12 @@ on_each_engine! {
             let mut body = good.clone();
             body[member] = value;
             refused(register(&client, &body).await, 400, error);
+        }
+        // Schemes that everybody knows are no app's.
+        for (scheme, back) in [("https", "https://evil.example/callback"), ("http", "http://evil.example/callback"), ("javascript", "javascript:/alert")] {
+            let mut body = good.clone();
+            (body["software_id"], body["redirect_uris"]) = (json!(scheme), json!([back]));
+            assert_eq!(register(&client, &body).await.status, 400, "{scheme}");
         }
         let all = client.instance.get("applications").await;
         assert_eq!(all["applications"].as_array().unwrap().len(), 1);

@@ -90,6 +90,11 @@ on_each_engine! {
         let claim = |sub: &str| format!("claims=%7B%22id_token%22%3A%7B%22sub%22%3A%7B%22value%22%3A%22{sub}%22%7D%7D%7D");
         assert!(ask(&claim(&name)).await.contains("?code="));
         assert_eq!(parameter(&ask(&claim("somebody")).await, "error"), "login_required");
+        // What others call the person leads to no answer: it would tie the two names together.
+        let public = decode(&client.ada().await["id_token"]).1["sub"].as_str().unwrap().to_owned();
+        assert_eq!(parameter(&ask(&claim(&public)).await, "error"), "login_required");
+        let others = client.ada().await["id_token"].as_str().unwrap().to_owned();
+        assert_eq!(parameter(&ask(&format!("id_token_hint={others}")).await, "error"), "invalid_request");
         // The hint ends the session as well.
         let path = format!("{}/logout?{hint}", one.base);
         server.get(&path).header("cookie", session.clone()).send().await.expect(200);
