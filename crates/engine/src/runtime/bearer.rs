@@ -14,7 +14,10 @@ use vestibule_wire::{
     token::{Confirmation, Introspection},
 };
 
-use super::{ClientRequest, Presented, Verified, resource::owner, subject::SEALED_PROFILE};
+use super::{
+    ClientRequest, Presented, Verified, client::invalid_client, resource::owner,
+    subject::SEALED_PROFILE,
+};
 use crate::{
     Engine, Error, Kind, Result,
     tenant::{ApplicationState, TenantState},
@@ -85,20 +88,27 @@ impl Vital {
 }
 
 impl Engine {
-    /// Whether a token of this instance is good now (RFC 7662). Reads no row.
+    /// Whether a token of this instance is good now (RFC 7662). Reads no row. Clients that registered themselves are told of their own
+    /// tokens only.
     ///
     /// # Errors
-    /// `invalid_client`; `Invalid` when no token was sent.
+    /// `invalid_client`, also for public clients, who cannot show that they are who they say (section 2.1); `Invalid` when no token was
+    /// sent.
     pub async fn introspect(&self, request: &ClientRequest<'_>) -> Result<Introspection> {
         let state = self.tenant(request.tenant).await?;
-        self.authenticate(request, &state).await?;
+        let asks = self.authenticate(request, &state).await?;
+        if asks.is_public() {
+            return Err(invalid_client());
+        }
+        let only = asks.is_third_party().then_some(asks.application.client_id);
         let token = request
             .form
             .get("token")
             .ok_or_else(|| Error::invalid("The parameter token is required."))?;
         let live = self
             .verified::<Vital>(&state, token)
-            .filter(|vital| self.is_live(&state, vital));
+            .filter(|vital| self.is_live(&state, vital))
+            .filter(|vital| only.is_none_or(|only| vital.owner() == Some(only)));
         Ok(live.map_or_else(Introspection::default, |vital| {
             let told = state.says_how_people_signed_in(vital.audience(&state));
             let told = told && vital.scope.is_some();
@@ -189,6 +199,10 @@ impl Engine {
     /// Of whom an identity token speaks that this instance signed, expired or not: a hint, no proof of anything.
     pub(super) fn hinted(&self, state: &TenantState, token: &str) -> Option<Hint> {
         let vital: Vital = self.verified(state, token)?;
+        // An access token is in many hands, and no hint.
+        if vital.scope.is_some() {
+            return None;
+        }
         let own = self.issued_by(state.id, &vital.iss);
         let profile = match &vital.prf {
             Some(sealed) => self.open_profile(state.id, sealed)?,

@@ -256,7 +256,7 @@ fn holds_secret(found: &ApplicationState, claim: &ClientClaim) -> bool {
     })
 }
 
-fn invalid_client() -> Error {
+pub(super) fn invalid_client() -> Error {
     Error::new(
         Kind::Unauthenticated,
         "invalid_client",

@@ -81,6 +81,9 @@ on_each_engine! {
             ("code_verifier", VERIFIER),
         ];
         server.post(&format!("{}/token", client.base)).form(&form).send().await.expect(200);
+        // Anybody can say that they are it, and is told of no token.
+        let asked = [("token", "x"), ("client_id", client.id.as_str())];
+        refused(server.post(&format!("{}/introspect", client.base)).form(&asked).send().await, 401, "invalid_client");
         let alone = [("grant_type", "client_credentials"), ("client_id", client.id.as_str())];
         refused(server.post(&format!("{}/token", client.base)).form(&alone).send().await, 400, "unauthorized_client");
     }

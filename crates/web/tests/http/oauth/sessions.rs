@@ -186,7 +186,7 @@ on_each_engine! {
         assert_eq!(error(again(&client, &other, &claims(&sub)).await), "login_required");
         let foreign = Client::new(&server).await;
         let foreign = foreign.ada().await;
-        for bad in ["x", "a.b.c", foreign["id_token"].as_str().unwrap()] {
+        for bad in ["x", "a.b.c", foreign["id_token"].as_str().unwrap(), ada["access_token"].as_str().unwrap()] {
             let answer = again(&client, &held, &format!("id_token_hint={bad}")).await;
             assert_eq!(error(answer), "invalid_request", "{bad}");
         }
@@ -209,6 +209,11 @@ on_each_engine! {
         assert_eq!(gone.header("location"), "https://app.example.com/out");
         assert!(gone.header("set-cookie").contains("=; Path=/; HttpOnly; Max-Age=0;"), "{}", gone.header("set-cookie"));
         assert_eq!(error(again(&client, &one, "prompt=none").await), "login_required");
+        assert!(again(&client, &two, "prompt=none").await.expect(302).header("location").contains("?code="));
+        // A picture on somebody's page ends no session of another browser.
+        let picture = session(&sign_in(&client, "", "ada@example.com").await);
+        let path = format!("{}/cloud_directory/sso/logout?client_id={}&all_sessions=true&redirect_uri={CALLBACK}", client.base, client.id);
+        server.get(&path).header("cookie", picture).header("sec-fetch-dest", "image").send().await.expect(302);
         assert!(again(&client, &two, "prompt=none").await.expect(302).header("location").contains("?code="));
         let three = session(&sign_in(&client, "", "ada@example.com").await);
         out(&three, &format!("all_sessions=true&redirect_uri={CALLBACK}")).await.expect(302);
