@@ -18,11 +18,13 @@ pub(crate) fn error_page(pages: &Pages, error: &Error, language: &'static str) -
         (Kind::Internal, _) => "error_ours",
         _ => "error_request",
     };
+    // For whoever makes the application, in the words of the interface.
+    let detail = (text == "error_request").then_some(error.public.as_str());
     pages.render(Page {
         template: "notice",
         status: super::status(error.kind),
         language,
-        content: context! { text },
+        content: context! { text, detail },
         policy: "frame-ancestors 'none'; form-action 'none'",
     })
 }

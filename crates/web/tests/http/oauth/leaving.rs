@@ -1,5 +1,6 @@
 //! What the logout plans ask for beyond a good logout (OpenID Connect RP-Initiated, Back-Channel and Front-Channel Logout 1.0).
 
+use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 use vestibule_crypto::jose::{Algorithm, JwkSet, decode_unverified_header};
 use vestibule_testkit::{Elsewhere, TestResponse, on_each_engine};
@@ -65,7 +66,17 @@ on_each_engine! {
         claims["sub"] = json!("somebody");
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         let forged = format!("{}.{}.{signature}", hint.split('.').next().unwrap(), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let mut claims = decode(&json!(hint)).1;
+        let unsigned = format!("{}.{}.", part(&json!({"alg": "none"})), part(&claims));
+        // As a client signs that takes the hint for a request: with its secret, and the other way round.
+        (claims["iss"], claims["aud"]) = (json!(client.id), claims["iss"].clone());
+        let text = format!("{}.{}", part(&json!({"alg": "HS256"})), part(&claims));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, client.secret.as_bytes()), text.as_bytes());
+        let secret = format!("{text}.{}", URL_SAFE_NO_PAD.encode(tag));
         for bad in [
+            format!("id_token_hint={unsigned}&{back}"),
+            format!("id_token_hint={secret}&{back}"),
             format!("id_token_hint={body}.{flipped}&{back}"),
             format!("id_token_hint={forged}&{back}"),
             format!("id_token_hint={body}.&{back}"),
@@ -76,6 +87,9 @@ on_each_engine! {
             let answer = log_out(&client, &session, &bad).await;
             assert_eq!(answer.status, 400, "{bad}");
             assert!(answer.header("content-type").starts_with("text/html") && !answer.headers.contains_key("location"));
+            // The page says to whoever makes the application what is wrong.
+            let named = answer.text().contains("The id_token_hint is not an identity token");
+            assert_eq!(named, !bad.contains(&format!("{hint}&")), "{bad}: {}", answer.text());
         }
         assert!(is_signed_in(&client, &session).await);
     }
