@@ -96,7 +96,8 @@ impl Engine {
                 .proven(state, proof, (possession, None))
                 .await
                 .map(Some),
-            None if wishes || demand.is_required() => Err(invalid_proof(
+            // `invalid_dpop_proof` is for those that are there (RFC 9449 section 5).
+            None if wishes || demand.is_required() => Err(Error::invalid(
                 "The tokens are bound to keys: a DPoP proof is required.",
             )),
             _ => Ok(None),

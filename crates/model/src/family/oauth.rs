@@ -140,6 +140,8 @@ pub struct Demands {
     pub passwords: bool,
     /// Whether a refresh token is replaced when it is used.
     pub refresh_rotation: bool,
+    /// Whether who did not ask for `openid` gets an identity token all the same, as at App ID.
+    pub identity_unasked: bool,
     /// Whether devices may ask people to let them in elsewhere.
     pub devices: bool,
     /// Seconds that a code is good for.
@@ -169,6 +171,7 @@ impl OauthConfig {
             signed_client_authentication: false,
             passwords: true,
             refresh_rotation: true,
+            identity_unasked: true,
             devices: self.device_authorization,
             code_seconds: 300,
             short_request_objects: false,
@@ -180,9 +183,9 @@ impl OauthConfig {
                 pushed_requests: Demand::Required,
                 request_objects: own.request_objects,
                 // Section 5.3.2.1: either of both binds.
-                dpop: match own.mutual_tls {
-                    Demand::Off => Demand::Required,
-                    Demand::Allowed | Demand::Required => Demand::Allowed,
+                dpop: match (own.dpop, own.mutual_tls) {
+                    (Demand::Required, _) | (_, Demand::Off) => Demand::Required,
+                    _ => Demand::Allowed,
                 },
                 mutual_tls: own.mutual_tls,
                 bound_tokens: true,
@@ -191,6 +194,7 @@ impl OauthConfig {
                 signed_client_authentication: true,
                 passwords: false,
                 refresh_rotation: false,
+                identity_unasked: false,
                 // Who asks and who is asked are not at one place: nothing binds the one to the other.
                 devices: false,
                 code_seconds: 60,
@@ -275,7 +279,7 @@ mod tests {
         assert!(demands.dpop.is_required() && demands.pushed_requests.is_required());
         assert!(demands.pkce && demands.signed_client_authentication);
         assert!(!demands.public_clients && !demands.passwords);
-        assert!(!demands.refresh_rotation && !demands.devices);
+        assert!(!demands.refresh_rotation && !demands.devices && !demands.identity_unasked);
         assert_eq!(demands.code_seconds, 60);
         assert!(demands.bound_tokens && !demands.mutual_tls.is_offered());
         assert!(!demands.client_algorithms.contains(&SigningAlgorithm::RS256));
@@ -293,6 +297,8 @@ mod tests {
             );
             let demands = read(&fapi).unwrap().demands();
             assert_eq!(demands.dpop, dpop, "{mutual}");
+            let both = read(&fapi.replace('}', r#","dpop":"required"}"#)).unwrap();
+            assert!(both.demands().dpop.is_required());
             assert!(demands.bound_tokens);
         }
         let free = read(r#"{"mutualTls":"allowed"}"#).unwrap().demands();

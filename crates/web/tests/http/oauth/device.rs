@@ -340,7 +340,7 @@ on_each_engine! {
         assert_eq!(decode(&tokens["access_token"]).1["cnf"], json!({"jkt": key.verifying_key().thumbprint()}));
         client.instance.put("config/oauth", json!({"deviceAuthorization": true, "dpop": "required"})).await.expect(200);
         let device = begin(&client, &[]).await;
-        refused(poll(&client, &device).await, 400, "invalid_dpop_proof");
+        refused(poll(&client, &device).await, 400, "invalid_request");
     }
 
     async fn instances_and_applications_choose(server) {

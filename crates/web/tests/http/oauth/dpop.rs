@@ -277,7 +277,7 @@ on_each_engine! {
         let holder = Holder::new();
         client.instance.put("config/oauth", json!({"dpop": "required"})).await.expect(200);
         for form in [&[GRANT][..], &ADA] {
-            refused(client.token(form).await, 400, "invalid_dpop_proof");
+            refused(client.token(form).await, 400, "invalid_request");
             assert_eq!(token(&client, &holder.proof(&client, json!({})), form).await.expect(200).json()["token_type"], "DPoP");
         }
         client.instance.put("config/oauth", json!({"dpop": "off"})).await.expect(200);

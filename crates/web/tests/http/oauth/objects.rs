@@ -200,7 +200,7 @@ on_each_engine! {
         let answer = client.submit(&form, "ada@example.com", PASSWORD).await.expect(303);
         let code = parameter(&answer.header("location"), "code");
         let redeem = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
-        refused(post("token", &assertion(&issuer), None, &redeem).send().await, 400, "invalid_dpop_proof");
+        refused(post("token", &assertion(&issuer), None, &redeem).send().await, 400, "invalid_request");
         let tokens = post("token", &assertion(&issuer), Some(proof()), &redeem).send().await.expect(200).json();
         assert_eq!((&tokens["token_type"], &decode(&tokens["access_token"]).0["alg"]), (&json!("DPoP"), &json!("ES256")));
         let password = [("grant_type", "password"), ("username", "ada@example.com"), ("password", PASSWORD)];
