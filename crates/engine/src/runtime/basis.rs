@@ -46,6 +46,9 @@ pub(super) struct Basis {
     /// What the person agreed to in detail.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) details: Vec<Detail>,
+    /// Whether it was asked for without `openid`, which is what identity tokens are asked for by.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) plain: bool,
     /// Whether the identity token says what sort of sign-in it was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) tells_acr: bool,
@@ -91,6 +94,7 @@ impl Basis {
             resources: request.resources.clone(),
             userinfo: names(&request.claims.userinfo),
             identity: names(&request.claims.id_token),
+            plain: !request.asks_for("openid"),
             tells_time: request.max_age.is_some() || asked("auth_time"),
             tells_acr: !request.acr_values.is_empty() || asked("acr"),
             ..self

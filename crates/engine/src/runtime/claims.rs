@@ -69,7 +69,8 @@ struct Header<'a> {
 /// Both tokens of a person.
 pub(super) struct PersonTokens {
     pub(super) access: String,
-    pub(super) identity: String,
+    /// None where it was not asked for, and nobody gets it unasked.
+    pub(super) identity: Option<String>,
     pub(super) scope: String,
 }
 
@@ -94,6 +95,7 @@ impl Engine {
         let application = issue.state.applications.get(&issue.client);
         // Nobody vouches for it: it learns what was asked for and agreed to, and nothing more.
         let strict = application.is_some_and(ApplicationState::is_third_party);
+        let unasked = basis.plain && (strict || !issue.state.demands.identity_unasked);
         let (subject, sealed) = self.subject_claims(issue.state, application, person.profile.id);
         let pairwise = sealed.is_some();
         let mut access = self.registered_claims(issue, &subject, &person.provider);
@@ -170,6 +172,7 @@ impl Engine {
         }
         let wanted =
             application.and_then(|found| found.application.metadata.id_token_signed_response_alg);
+        let signed = || sign_as(issue.state.signer(wanted), "JWT", &identity);
         Ok(PersonTokens {
             scope: access
                 .get("scope")
@@ -177,7 +180,7 @@ impl Engine {
                 .unwrap_or_default()
                 .to_owned(),
             access: self.sign_access(issue, access)?,
-            identity: sign_as(issue.state.signer(wanted), "JWT", &identity)?,
+            identity: (!unasked).then(signed).transpose()?,
         })
     }
 

@@ -189,7 +189,7 @@ impl Engine {
         Ok(TokenAnswer {
             access_token: tokens.access,
             issued_token_type: None,
-            id_token: Some(tokens.identity),
+            id_token: tokens.identity,
             refresh_token: refresh.map(|refresh| refresh.token.expose().to_owned()),
             token_type: issue.bound.token_type(),
             expires_in: issue.seconds,

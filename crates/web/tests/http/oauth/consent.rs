@@ -214,7 +214,7 @@ on_each_engine! {
         let session = cookies(&client.submit(&page, "ada@example.com", PASSWORD).await.expect(303));
         let silent = stranger.ask(&session, "prompt=none").await.expect(302);
         assert_eq!(parameter(&silent.header("location"), "error"), "consent_required");
-        let page = stranger.ask(&session, "").await.expect(200);
+        let page = stranger.ask(&session, "scope=openid").await.expect(200);
         let held = format!("{session}; {}", cookies(&page));
         let answer = stranger.decide(&page, &held, "allow").send().await.expect(303);
         assert!(decode(&stranger.redeem(&answer).await["id_token"]).1["sid"].is_string());

@@ -343,6 +343,19 @@ on_each_engine! {
         refused(two.redeem(&code).await, 400, "invalid_grant");
     }
 
+    async fn who_does_not_ask_for_openid_gets_no_identity_token(server) {
+        let (one, _) = Strict::two(&server).await;
+        let location = one.bring(&one.pushed(&[("scope", "email")]).await, "").await;
+        let tokens = one.redeem(&parameter(&location, "code")).await.expect(200).json();
+        let renewed = one.token(&[("grant_type", "refresh_token"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())]).await.expect(200).json();
+        for got in [&tokens, &renewed] {
+            assert!(got.get("id_token").is_none(), "{got}");
+        }
+        one.user_info(&one.holder, &tokens["access_token"], "DPoP").await.expect(200);
+        let tokens = one.redeem(&one.code().await).await.expect(200).json();
+        assert!(tokens["id_token"].is_string());
+    }
+
     async fn codes_do_not_last_and_work_once(server) {
         let (one, _) = Strict::two(&server).await;
         let code = one.code().await;
@@ -397,7 +410,7 @@ on_each_engine! {
         }
         let code = one.code().await;
         let bare = one.post("token", &one.assertion(&json!({})), &redeeming(&code));
-        refused(bare.send().await, 400, "invalid_dpop_proof");
+        refused(bare.send().await, 400, "invalid_request");
     }
 
     async fn refresh_tokens_stay_with_client_and_key(server) {
@@ -407,7 +420,7 @@ on_each_engine! {
         let token = renewing(&tokens);
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
         let bare = one.post("token", &one.assertion(&json!({})), &form);
-        refused(bare.send().await, 400, "invalid_dpop_proof");
+        refused(bare.send().await, 400, "invalid_request");
         let mut named = form.to_vec();
         named.push(("client_id", one.client.id.as_str()));
         let proof = one.proof("POST", "token", &json!({}));

@@ -68,6 +68,31 @@ fn keys(all: &[&SigningKey]) -> String {
 }
 
 on_each_engine! {
+    async fn who_registered_itself_learns_of_its_own_tokens_alone(server) {
+        let client = Client::new(&server).await;
+        open(&client).await;
+        let made = register(&client, &json!({"redirect_uris": [CALLBACK]})).await.expect(201).json();
+        let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+        let redeem = async |scope: &str| {
+            let code = parameter(&sign_in(&client, id, CALLBACK, scope).await, "code");
+            let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
+            let path = format!("{}/token", client.base);
+            server.post(&path).basic(id, secret).form(&form).send().await.expect(200).json()
+        };
+        let active = async |tokens: &Value| {
+            let form = [("token", tokens["access_token"].as_str().unwrap())];
+            let path = format!("{}/introspect", client.base);
+            server.post(&path).basic(id, secret).form(&form).send().await.expect(200).json()["active"].clone()
+        };
+        let (own, others) = (redeem("openid").await, client.ada().await);
+        assert_eq!((active(&own).await, active(&others).await), (json!(true), json!(false)));
+        assert!(client.active(&own["access_token"]).await);
+        // And an identity token when it asked for one.
+        assert!(own["id_token"].is_string());
+        let plain = redeem("email").await;
+        assert!(plain.get("id_token").is_none(), "{plain}");
+    }
+
     async fn keys_that_stand_elsewhere_may_change(server) {
         let client = Client::new(&server).await;
         open(&client).await;
