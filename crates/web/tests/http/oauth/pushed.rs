@@ -157,6 +157,19 @@ on_each_engine! {
         assert_eq!(size(&fat).await, size(&lean).await);
     }
 
+    async fn all_that_has_expired_is_removed_at_once(server) {
+        let client = Client::new(&server).await;
+        for _ in 0..1100 {
+            push(&client, &[]).await.expect(201);
+        }
+        server.clock.advance_seconds(1000);
+        let last = pushed(&client, &[]).await;
+        server.engine.clean_up().await.unwrap();
+        // More than one sweep takes, and nothing that is good still.
+        assert_eq!(server.engine.purge_expired().await.unwrap(), 0);
+        bring(&client, &client.id, &last).await.expect(200);
+    }
+
     async fn a_pushed_request_may_be_for_a_key(server) {
         let client = Client::new(&server).await;
         let key = SigningKey::generate(Algorithm::EdDSA, "own").unwrap();
