@@ -3,13 +3,11 @@
 use std::{
     fs,
     io::{IsTerminal, Write},
-    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -27,7 +25,7 @@ use vestibule_web::{
 };
 
 use crate::{
-    mail,
+    connections, mail,
     options::{LogFormat, Options, ServeArguments},
     system::SystemClock,
 };
@@ -103,6 +101,7 @@ async fn serve(options: Options) -> Result<()> {
         Limits {
             body: options.max_body,
             import_body: options.max_import_body,
+            ..Limits::default()
         },
     )
     .behind(options.proxies.clone());
@@ -114,17 +113,12 @@ async fn serve(options: Options) -> Result<()> {
         .context("cannot write to standard output")?;
     tracing::info!(%address, %url, engine = ?engine.database_engine(), "ready");
 
-    let mut drained = stopping.clone();
-    let listener = Attended::new(listener, WRITE_STALL).tap_io(|_| {});
-    let server = axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move {
-        // The sender lives until the end of this function, so an error can only mean that it is over.
-        let _ = drained.wait_for(|stop| *stop).await;
-    });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(connections::serve(
+        Attended::new(listener, WRITE_STALL),
+        app,
+        connections::IDLE,
+        stopping,
+    ));
     signals.wait().await;
     tracing::info!("stopping");
     engine.stop_jobs();
