@@ -165,7 +165,7 @@ impl Engine {
         let Some(address) = &metadata.sector_identifier_uri else {
             return Ok(());
         };
-        let body = self.fetch(address).await.map_err(|error| {
+        let body = self.fetch_in_turn(address).await.map_err(|error| {
             tracing::info!(%error, address, "the list of a sector cannot be had");
             no_sector("cannot be had")
         })?;

@@ -167,9 +167,11 @@ impl Engine {
         tenant: TenantId,
         (client, token): (ClientId, &str),
         body: Value,
+        from: IpAddr,
     ) -> Result<Registered> {
         let state = self.tenant_of(tenant).await?;
         let found = self.manages(&state, client, token).await?;
+        self.throttle().update(from, self.now())?;
         repeats(&body, client, found)?;
         let metadata = Arc::new(self.proposed(&state, body).await?);
         let keys = self
