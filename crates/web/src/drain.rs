@@ -53,21 +53,8 @@ pub(crate) async fn drain(State(app): State<App>, request: Request, next: Next) 
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let (mut parts, body) = request.into_parts();
-    let attendance = Attendance::default();
-    parts.extensions.insert(attendance.clone());
-    let (give_back, left) = oneshot::channel();
-    let lent = Lent {
-        stream: Some(body.into_data_stream()),
-        give_back: Some(give_back),
-        silence: app.limits.silence,
-        patience: None,
-        attendance,
-    };
-    let mut response = next
-        .run(Request::from_parts(parts, Body::from_stream(lent)))
-        .await;
-    let mut left = left;
+    let (request, mut left) = lend(request, app.limits.silence);
+    let mut response = next.run(request).await;
     if let Ok(rest) = left.try_recv()
         && !read(rest).await
     {
@@ -76,6 +63,22 @@ pub(crate) async fn drain(State(app): State<App>, request: Request, next: Next) 
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The request with a body that breaks off after so long a silence and comes back when it is dropped.
+fn lend(request: Request, silence: Duration) -> (Request, oneshot::Receiver<BodyDataStream>) {
+    let (mut parts, body) = request.into_parts();
+    let attendance = Attendance::default();
+    parts.extensions.insert(attendance.clone());
+    let (give_back, left) = oneshot::channel();
+    let lent = Lent {
+        stream: Some(body.into_data_stream()),
+        give_back: Some(give_back),
+        silence,
+        patience: None,
+        attendance,
+    };
+    (Request::from_parts(parts, Body::from_stream(lent)), left)
 }
 
 /// Whether the end was reached.
