@@ -18,5 +18,6 @@ pub mod profile;
 pub mod resource;
 pub mod role;
 pub mod time;
+mod uri;
 
 pub use invalid::Invalid;

@@ -464,6 +464,23 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_names_that_nobody_reads_differently() {
+        for host in [
+            "a.example;sandbox",
+            "a.example,b",
+            "a'b.example",
+            "a.example%3bsandbox",
+        ] {
+            let uri = format!("https://{host}/cb");
+            for field in ["redirect_uris", "post_logout_redirect_uris"] {
+                assert_eq!(fault(json!({field: [uri]})), field, "{host}");
+            }
+            assert_eq!(fault(json!({"jwks_uri": uri})), "jwks_uri", "{host}");
+        }
+        ClientMetadata::parse(json!({"redirect_uris": ["https://a_b.example/cb;v=1,2"]})).unwrap();
+    }
+
+    #[test]
     fn keys_are_public_and_in_one_place() {
         let key = json!({"kty": "RSA", "n": "n", "e": "AQAB"});
         for bad in [
