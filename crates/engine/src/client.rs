@@ -57,6 +57,7 @@ impl Engine {
     ) -> Result<Arc<ClientMetadata>> {
         let state = self.tenant_in_any_state(writer.tenant()).await?;
         supported(&metadata, &state.oauth)?;
+        metadata.check_visible()?;
         self.check_sector(&metadata).await?;
         let fresh = self
             .missing_keys(writer.tenant(), &keys::wanted(&metadata))

@@ -234,6 +234,7 @@ impl Engine {
     async fn proposed(&self, state: &TenantState, body: Value) -> Result<ClientMetadata> {
         let mut metadata = ClientMetadata::parse(body).map_err(refused)?;
         supported(&metadata, &state.oauth).map_err(refused)?;
+        metadata.check_visible().map_err(refused)?;
         self.check_sector(&metadata).await.map_err(refused)?;
         if metadata.grant_types.is_empty() {
             metadata

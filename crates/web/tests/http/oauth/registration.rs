@@ -115,6 +115,8 @@ on_each_engine! {
             (json!({"redirect_uris": [OWN], "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "a"}), "invalid_client_metadata"),
             (json!({"redirect_uris": [OWN], "token_endpoint_auth_method": "private_key_jwt"}), "invalid_client_metadata"),
             (json!({"redirect_uris": [OWN], "client_name": 7}), "invalid_client_metadata"),
+            (json!({"redirect_uris": [OWN], "client_name": "Bank \u{202e}knaB"}), "invalid_client_metadata"),
+            (json!({"redirect_uris": [OWN], "client_name": "Ba\u{200b}nk"}), "invalid_client_metadata"),
             (json!({"redirect_uris": ["https://rp.example.org;sandbox/cb"]}), "invalid_redirect_uri"),
             (json!([]), "invalid_client_metadata"),
         ] {
