@@ -57,6 +57,7 @@ impl Engine {
     ) -> Result<Arc<ClientMetadata>> {
         let state = self.tenant_in_any_state(writer.tenant()).await?;
         supported(&metadata, &state.oauth)?;
+        metadata.check_visible()?;
         self.check_sector(&metadata).await?;
         let fresh = self
             .missing_keys(writer.tenant(), &keys::wanted(&metadata))
@@ -165,7 +166,7 @@ impl Engine {
         let Some(address) = &metadata.sector_identifier_uri else {
             return Ok(());
         };
-        let body = self.fetch(address).await.map_err(|error| {
+        let body = self.fetch_in_turn(address).await.map_err(|error| {
             tracing::info!(%error, address, "the list of a sector cannot be had");
             no_sector("cannot be had")
         })?;

@@ -15,7 +15,7 @@ use moka::sync::Cache;
 use reqwest::{Client, Response, redirect::Policy};
 use tokio::{
     net::lookup_host,
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit},
 };
 use url::{Host, Url};
 
@@ -33,9 +33,11 @@ const ACCEPTED: &str =
     "application/json, application/jwk-set+json, application/oauth-authz-req+jwt, application/jwt";
 /// Most such requests of this process at one time.
 const MOST_AT_ONCE: usize = 32;
+/// Most of them to one host: slow ones keep nobody from others.
+const MOST_AT_ONE_HOST: usize = 4;
 /// Most messages that wait to be told beside requests. More are dropped: memory is bounded.
 const MOST_WAITING: usize = 1000;
-/// Most key sets, and most addresses of signed requests, that are remembered.
+/// Most key sets, hosts and addresses that are asked in turn, that are remembered.
 const MOST_KEY_SETS: u64 = 10_000;
 /// Most pictures that are remembered: 16 MB.
 const MOST_PICTURES: u64 = 256;
@@ -62,12 +64,14 @@ pub(crate) enum FetchError {
 /// What the process remembers of elsewhere.
 pub(crate) struct Outbound {
     slots: Semaphore,
+    /// What each host may have of them.
+    shares: Cache<String, Arc<Semaphore>>,
     /// Places for what is told to applications beside requests.
     pub(crate) farewells: Arc<Semaphore>,
     key_sets: Cache<String, Arc<KeptKeys>>,
     pictures: Cache<String, Arc<KeptPicture>>,
     picture_slots: Semaphore,
-    /// Who is being asked for a signed request.
+    /// Addresses that are asked by one at a time.
     turns: Cache<String, Arc<Mutex<()>>>,
 }
 
@@ -75,6 +79,7 @@ impl Outbound {
     pub(crate) fn new() -> Self {
         Self {
             slots: Semaphore::new(MOST_AT_ONCE),
+            shares: Cache::new(MOST_KEY_SETS),
             farewells: Arc::new(Semaphore::new(MOST_WAITING)),
             key_sets: Cache::new(MOST_KEY_SETS),
             pictures: Cache::new(MOST_PICTURES),
@@ -82,6 +87,29 @@ impl Outbound {
             turns: Cache::new(MOST_KEY_SETS),
         }
     }
+
+    /// A place for a request to the host of an address, as soon as there is one.
+    async fn place(&self, address: &str, patience: Duration) -> Result<Place<'_>, FetchError> {
+        let url = Url::parse(address).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let share = self.shares.get_with(host.to_owned(), || {
+            Arc::new(Semaphore::new(MOST_AT_ONE_HOST))
+        });
+        let taking = async { (share.acquire_owned().await, self.slots.acquire().await) };
+        match tokio::time::timeout(patience, taking).await {
+            Ok((Ok(share), Ok(slot))) => Ok(Place {
+                _share: share,
+                _slot: slot,
+            }),
+            _ => Err(FetchError::Useless("too much is asked for at once")),
+        }
+    }
+}
+
+/// A place for one request, until it is dropped.
+struct Place<'a> {
+    _share: OwnedSemaphorePermit,
+    _slot: SemaphorePermit<'a>,
 }
 
 impl Engine {
@@ -92,8 +120,8 @@ impl Engine {
 
     /// What stands at an address, of these media types if its host minds.
     async fn fetch_as(&self, address: &str, accept: &str) -> Result<Vec<u8>, FetchError> {
+        let _place = self.outbound().place(address, PATIENCE).await?;
         let (client, url) = self.reach(address).await?;
-        let _slot = self.outbound().slots.acquire().await;
         let sent = client.get(url).header("accept", accept).send().await;
         let mut answer = successful(sent)?;
         let mut body = Vec::new();
@@ -124,8 +152,8 @@ impl Engine {
         address: &str,
         (name, value): (&str, &str),
     ) -> Result<(), FetchError> {
+        let _place = self.outbound().place(address, PATIENCE).await?;
         let (client, url) = self.reach(address).await?;
-        let _slot = self.outbound().slots.acquire().await;
         let sent = client.post(url).form(&[(name, value)]).send().await;
         successful(sent).map(drop)
     }
@@ -184,4 +212,56 @@ fn successful(sent: reqwest::Result<Response>) -> Result<Response, FetchError> {
 
 fn unreachable(error: &dyn std::error::Error) -> FetchError {
     FetchError::Unreachable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_host_takes_no_place_from_others() {
+        let outbound = Outbound::new();
+        let mut taken = Vec::new();
+        for n in 0..MOST_AT_ONE_HOST {
+            let address = format!("https://slow.example:{}/{n}", 1000 + n);
+            taken.push(outbound.place(&address, PATIENCE).await.unwrap());
+        }
+        let refused = outbound.place("https://SLOW.example/", PATIENCE).await;
+        assert!(matches!(refused, Err(FetchError::Useless(_))));
+        let other = outbound.place("https://other.example/", PATIENCE).await;
+        assert!(other.is_ok());
+        drop(taken);
+        assert!(
+            outbound
+                .place("https://slow.example/", PATIENCE)
+                .await
+                .is_ok()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever() {
+        let outbound = Outbound::new();
+        let mut taken = Vec::new();
+        for n in 0..MOST_AT_ONCE {
+            let address = format!("https://a{n}.example/");
+            taken.push(outbound.place(&address, PATIENCE).await.unwrap());
+        }
+        for _ in 0..10 {
+            assert!(
+                outbound
+                    .place("https://late.example/", PATIENCE)
+                    .await
+                    .is_err()
+            );
+        }
+        // Who waited in vain holds nothing.
+        taken.pop();
+        assert!(
+            outbound
+                .place("https://late.example/", PATIENCE)
+                .await
+                .is_ok()
+        );
+    }
 }

@@ -17,6 +17,8 @@ pub mod privilege;
 pub mod profile;
 pub mod resource;
 pub mod role;
+pub mod text;
 pub mod time;
+mod uri;
 
 pub use invalid::Invalid;

@@ -1,6 +1,7 @@
 //! The `vestibule` program: configuration, command line, wiring, workers, shutdown. What the product does lives in the engine.
 
 mod cli;
+mod connections;
 mod mail;
 mod options;
 mod serve;

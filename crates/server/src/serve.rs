@@ -3,13 +3,11 @@
 use std::{
     fs,
     io::{IsTerminal, Write},
-    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -27,7 +25,7 @@ use vestibule_web::{
 };
 
 use crate::{
-    mail,
+    connections, mail,
     options::{LogFormat, Options, ServeArguments},
     system::SystemClock,
 };
@@ -91,7 +89,10 @@ async fn serve(options: Options) -> Result<()> {
         tracing::warn!(?error, "cannot tidy the jobs ledger");
     }
     let (stop, stopping) = watch::channel(false);
-    let workers = tokio::spawn(work(engine.clone(), stopping.clone()));
+    let workers = [
+        tokio::spawn(work(engine.clone(), stopping.clone())),
+        tokio::spawn(clean(engine.clone(), stopping.clone())),
+    ];
     let jobs: Vec<_> = (0..JOBS)
         .map(|_| tokio::spawn(work_on_jobs(engine.clone(), stopping.clone())))
         .collect();
@@ -100,6 +101,7 @@ async fn serve(options: Options) -> Result<()> {
         Limits {
             body: options.max_body,
             import_body: options.max_import_body,
+            ..Limits::default()
         },
     )
     .behind(options.proxies.clone());
@@ -111,17 +113,12 @@ async fn serve(options: Options) -> Result<()> {
         .context("cannot write to standard output")?;
     tracing::info!(%address, %url, engine = ?engine.database_engine(), "ready");
 
-    let mut drained = stopping.clone();
-    let listener = Attended::new(listener, WRITE_STALL).tap_io(|_| {});
-    let server = axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move {
-        // The sender lives until the end of this function, so an error can only mean that it is over.
-        let _ = drained.wait_for(|stop| *stop).await;
-    });
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(connections::serve(
+        Attended::new(listener, WRITE_STALL),
+        app,
+        connections::IDLE,
+        stopping,
+    ));
     signals.wait().await;
     tracing::info!("stopping");
     engine.stop_jobs();
@@ -130,7 +127,9 @@ async fn serve(options: Options) -> Result<()> {
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
-    workers.await.context("a worker failed")?;
+    for worker in workers {
+        worker.await.context("a worker failed")?;
+    }
     for job in jobs {
         let left = LAST_MAIL.saturating_sub(stopped.elapsed());
         if tokio::time::timeout(left, job).await.is_err() {
@@ -196,7 +195,10 @@ fn pace(options: &Options, database: EngineKind) -> Pace {
 /// How often a node looks for what others changed, so that it honours a change within a second.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What is done beside requests: noticing what other nodes changed, and removing what has expired.
+/// How often what has expired is removed.
+const CLEAN: Duration = Duration::from_secs(60);
+
+/// What is done beside requests: noticing what other nodes changed, and keeping the jobs ledger tidy.
 async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
     let mut since = engine.now();
     let mut ticks: u32 = 0;
@@ -215,9 +217,17 @@ async fn work(engine: Engine, mut stopping: watch::Receiver<bool>) {
         {
             tracing::warn!(?error, "cannot tidy the jobs ledger");
         }
-        if ticks.is_multiple_of(120)
-            && let Err(error) = engine.clean_up().await
-        {
+    }
+}
+
+/// Removes what has expired. That may take long, and nothing waits for it.
+async fn clean(engine: Engine, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(CLEAN) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = engine.clean_up().await {
             tracing::warn!(?error, "cannot remove what has expired");
         }
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Most proofs that one sweep removes.
-const SWEEP: i64 = 5000;
+pub const SWEEP: u64 = 5000;
 
 /// An authorization request that an application pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +87,14 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Removes proofs of every instance whose time has run out, five thousand at most; how many there were.
+    /// Removes proofs of every instance whose time has run out, [`SWEEP`] at most; how many there were.
     pub fn delete_expired_proofs(&mut self, now: Timestamp) -> Result<u64> {
         self.conn.execute(
-            "DELETE FROM dpop_proofs WHERE (tenant, proof_hash) IN \
-             (SELECT tenant, proof_hash FROM dpop_proofs WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
-            &[Value::from(now.millis()), Value::from(SWEEP)],
+            &format!(
+                "DELETE FROM dpop_proofs WHERE (tenant, proof_hash) IN \
+                 (SELECT tenant, proof_hash FROM dpop_proofs WHERE expires_at < $1 ORDER BY expires_at LIMIT {SWEEP})"
+            ),
+            &[Value::from(now.millis())],
         )
     }
 }

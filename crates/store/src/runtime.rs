@@ -11,6 +11,9 @@ use crate::{
     snapshot::{Revocation, RevocationKind},
 };
 
+/// Most rows of one table that [`Platform::delete_expired_runtime`] removes.
+pub const SWEEP: u64 = 1000;
+
 /// One sign-in of one profile at one application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -345,7 +348,8 @@ impl Tenant<'_, '_> {
 }
 
 impl Platform<'_, '_> {
-    /// Removes codes, sessions, pushed requests, requests of devices, refresh tokens, grants and revocations of every instance that have expired, at most a thousand of each.
+    /// Removes codes, sessions, pushed requests, requests of devices, refresh tokens, grants and revocations of every instance that have expired, at most
+    /// [`SWEEP`] of each; how many there were in all.
     pub fn delete_expired_runtime(&mut self, now: Timestamp) -> Result<u64> {
         let mut removed = 0;
         for (table, key) in [
@@ -362,7 +366,7 @@ impl Platform<'_, '_> {
             removed += self.conn.execute(
                 &format!(
                     "DELETE FROM {table} WHERE (tenant, {key}) IN \
-                     (SELECT tenant, {key} FROM {table} WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)"
+                     (SELECT tenant, {key} FROM {table} WHERE expires_at < $1 ORDER BY expires_at LIMIT {SWEEP})"
                 ),
                 &[Value::from(now.millis())],
             )?;

@@ -1,6 +1,6 @@
 //! What handlers share, and how the router is put together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -71,6 +71,8 @@ pub struct Limits {
     pub body: usize,
     /// Largest import body in bytes.
     pub import_body: usize,
+    /// How long a request body may stand still, those aside whose jobs attend their senders themselves.
+    pub silence: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +80,7 @@ impl Default for Limits {
         Self {
             body: 1 << 20,
             import_body: 64 << 20,
+            silence: Duration::from_secs(30),
         }
     }
 }
@@ -100,7 +103,7 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), error::trace))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .layer(middleware::from_fn(security_headers))
-        .layer(middleware::from_fn(drain))
+        .layer(middleware::from_fn_with_state(app.clone(), drain))
         .with_state(app);
     // A trailing slash means the same as none (documented calls have one); this has to happen before a route is chosen.
     Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))

@@ -147,6 +147,13 @@ impl Pages {
     }
 }
 
+/// A place as a content security policy may name it; nothing where it could be read as more than one place.
+pub(crate) fn source(place: &str) -> &str {
+    let parts =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, ';' | ',' | '\'' | '"');
+    if place.contains(parts) { "" } else { place }
+}
+
 impl Default for Pages {
     fn default() -> Self {
         Self::new()
@@ -156,6 +163,28 @@ impl Default for Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_adds_nothing_to_a_policy() {
+        for good in [
+            "https://a.example",
+            "http://[::1]:8080",
+            "com.example.app:",
+            "",
+        ] {
+            assert_eq!(source(good), good);
+        }
+        for bad in [
+            "https://a.example;sandbox",
+            "https://a.example 'unsafe-inline'",
+            "a,b",
+            "'self'",
+            "a\"b",
+            "a\nb",
+        ] {
+            assert_eq!(source(bad), "", "{bad}");
+        }
+    }
 
     #[test]
     fn every_language_has_every_text() {

@@ -4,6 +4,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::{claims_request::ClaimsRequest, parameters::Parameters};
 
+/// Parameters that the authorization endpoint reads. Others are ignored (RFC 6749 section 3.1), and need not be kept.
+const KNOWN: [&str; 24] = [
+    "acr_values",
+    "appid_access_token",
+    "authorization_details",
+    "claims",
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "id_token_hint",
+    "idp",
+    "language",
+    "login_hint",
+    "max_age",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "ui_locales",
+];
+
+/// Whether the authorization endpoint reads a parameter.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
 /// How the answer goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResponseMode {
@@ -116,11 +149,13 @@ pub struct Unanswerable(pub &'static str);
 impl AuthorizationRequest {
     /// Reads the parameters, which came in a query or in a form. Unknown ones are ignored (RFC 6749 section 3.1).
     pub fn read(query: &Parameters) -> Result<Self, Unanswerable> {
-        let own = |name: &str| query.get(name).map(str::to_owned);
-        let words = |name: &str| query.get(name).unwrap_or_default().split(' ');
+        // What is not listed is not read: nothing may be read from a query that is lost where a request is kept.
+        let get = |name: &str| query.get(name).filter(|_| is_known(name));
+        let own = |name: &str| get(name).map(str::to_owned);
+        let words = |name: &str| get(name).unwrap_or_default().split(' ');
         let mut faults = Vec::new();
         let mut noted = |found: Option<Fault>| faults.extend(found);
-        let mode = query.get("response_mode");
+        let mode = get("response_mode");
         let signed_answer = matches!(mode, Some("jwt" | "query.jwt" | "form_post.jwt"));
         let response_mode = match mode {
             None | Some("query" | "jwt" | "query.jwt") => ResponseMode::Query,
@@ -135,7 +170,7 @@ impl AuthorizationRequest {
         noted(unsupported(query));
         let (prompt, wrong) = prompt(words("prompt"));
         noted(wrong);
-        let max_age = match query.get("max_age").map(str::parse::<u32>) {
+        let max_age = match get("max_age").map(str::parse::<u32>) {
             None => None,
             Some(Ok(seconds)) => Some(i64::from(seconds)),
             Some(Err(_)) => {
@@ -144,7 +179,7 @@ impl AuthorizationRequest {
                 None
             }
         };
-        let claims = match query.get("claims").map(ClaimsRequest::parse) {
+        let claims = match get("claims").map(ClaimsRequest::parse) {
             None => ClaimsRequest::default(),
             Some(Ok(claims)) => claims,
             Some(Err(_)) => {

@@ -1,6 +1,7 @@
 //! Authorization details (RFC 9396): lists of objects that say finely what somebody is to agree to.
 
 use serde_json::{Map, Value};
+use vestibule_model::text::visible;
 
 /// One of them.
 pub type Detail = Map<String, Value>;
@@ -89,26 +90,6 @@ fn add_lines(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
         Value::String(text) => lines.push((name.to_owned(), visible(text))),
         other => lines.push((name.to_owned(), other.to_string())),
     }
-}
-
-/// Text whose characters are all seen, in the order in which they stand there.
-fn visible(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(
-                c,
-                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            )
-    };
-    let seen = |c: char| {
-        if hidden(c) {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    text.chars().map(seen).collect()
 }
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
 //! Deleted instances: restore them, or destroy them when their time is over.
 
+use std::time::Duration;
+
 use vestibule_model::{
     id::TenantId,
     instance::{Instance, InstanceState, Reclamation},
     privilege::PlatformRole,
 };
+use vestibule_store::{platform::iam, pushed, runtime as store_runtime};
 
 use super::Platform;
 use crate::{Engine, Error, Result};
 
 /// Rows removed in one transaction while an instance is destroyed.
 const CHUNK: u32 = 2000;
-/// Most times that one pass removes proofs.
-const MOST_SWEEPS: u32 = 20;
+/// Between two sweeps of what has expired: the database is there for others too.
+const TURN: Duration = Duration::from_millis(10);
 
 impl Engine {
     /// Deleted instances that wait, with the instances.
@@ -140,21 +143,32 @@ impl Engine {
         Ok(true)
     }
 
-    /// There is a proof for each use of a bound token: what a minute brought must be gone before the next.
-    async fn forget_proofs(&self) -> Result<()> {
-        let now = self.now();
-        for _ in 0..MOST_SWEEPS {
-            let removed = self
+    /// What a minute brought must be gone before the next, however much it was: sweeps follow one another until one finds less than it
+    /// may remove.
+    async fn forget_expired(&self) -> Result<()> {
+        loop {
+            let now = self.now();
+            let refresh = self
+                .store()
+                .platform_write::<_, Error>(move |platform| {
+                    Ok(platform.delete_expired_platform_refresh(now)?)
+                })
+                .await?;
+            let proofs = self
                 .store()
                 .platform_write::<_, Error>(
                     move |platform| Ok(platform.delete_expired_proofs(now)?),
                 )
                 .await?;
-            if removed == 0 {
-                break;
+            let runtime = self.purge_expired().await?;
+            // No table reached its limit if all together did not.
+            let all =
+                refresh < iam::SWEEP && proofs < pushed::SWEEP && runtime < store_runtime::SWEEP;
+            if all || self.is_stopping() {
+                return Ok(());
             }
+            tokio::time::sleep(TURN).await;
         }
-        Ok(())
     }
 
     async fn empty(&self, guid: TenantId) -> Result<()> {
@@ -180,16 +194,9 @@ impl Engine {
         Ok(found)
     }
 
-    /// Removes what has expired, in bounded steps. Called by a worker.
+    /// Removes all that has expired, in bounded steps; fewer once the service stops. Called by a worker.
     pub async fn clean_up(&self) -> Result<()> {
-        let now = self.now();
-        self.store()
-            .platform_write::<_, Error>(move |platform| {
-                Ok(platform.delete_expired_platform_refresh(now)?)
-            })
-            .await?;
-        self.purge_expired().await?;
-        self.forget_proofs().await?;
+        self.forget_expired().await?;
         self.destroy_expired_instances().await?;
         self.rotate_by_schedule().await?;
         Ok(())

@@ -15,6 +15,7 @@ use vestibule_model::{
     family::{idps::CloudDirectory, sso::SsoConfig, tokens::TokensConfig},
     id::{GrantId, ProfileId, TenantId},
     profile::{ANONYMOUS, CLOUD_DIRECTORY},
+    text::shown_name,
     time::Timestamp,
 };
 use vestibule_wire::{
@@ -417,7 +418,7 @@ impl Engine {
         Ok(Step::Ask(Box::new(SignInForm {
             tenant: checked.state.id,
             context: URL_SAFE_NO_PAD.encode(sealed),
-            application: checked.application.clone(),
+            application: shown_name(&checked.application),
             presentation: self.presentation(&checked.state, checked.client),
             by_email: config.config.identity_field
                 == vestibule_model::family::idps::cloud_directory::IdentityField::Email,

@@ -11,7 +11,7 @@ use vestibule_model::{
 };
 use vestibule_store::pushed::PushedRequest;
 use vestibule_wire::{
-    authorization::{AuthorizationRequest, Unanswerable},
+    authorization::{AuthorizationRequest, Unanswerable, is_known},
     parameters::Parameters,
     token::Pushed,
 };
@@ -49,13 +49,17 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_client`; `invalid_request`, and whatever else the authorization endpoint would answer; `invalid_dpop_proof`;
-    /// `NotFound` where pushed requests are switched off.
+    /// `NotFound` where pushed requests are switched off; `Throttled` for an address that pushes too many without a secret.
     pub async fn push(&self, request: &ClientRequest<'_>) -> Result<Pushed> {
         let state = self.tenant(request.tenant).await?;
         if !state.demands.pushed_requests.is_offered() {
             return Err(Error::not_found("Pushed requests are switched off."));
         }
         let application = self.authenticate(request, &state).await?;
+        if application.is_public() {
+            // Anybody can push in its name.
+            self.throttle().pushed(request.from, self.now())?;
+        }
         let client = application.application.client_id;
         let jkt = match request.possession.proof {
             Some(_) => {
@@ -69,7 +73,7 @@ impl Engine {
         let signed = self
             .object(&state, request.form)
             .map(|object| self.signed_parameters(&state, application, object));
-        let kept = Kept {
+        let mut kept = Kept {
             signed: signed.is_some(),
             parameters: match signed {
                 Some(signed) => signed.await?,
@@ -78,6 +82,7 @@ impl Engine {
             jkt,
             deadline: now.plus_seconds(PUSHED_SECONDS),
         };
+        kept.parameters.retain(|(name, _)| is_known(name));
         let parsed = kept.read()?;
         let checked = self
             .checked(state.clone(), parsed, None)

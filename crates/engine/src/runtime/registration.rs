@@ -167,9 +167,11 @@ impl Engine {
         tenant: TenantId,
         (client, token): (ClientId, &str),
         body: Value,
+        from: IpAddr,
     ) -> Result<Registered> {
         let state = self.tenant_of(tenant).await?;
         let found = self.manages(&state, client, token).await?;
+        self.throttle().update(from, self.now())?;
         repeats(&body, client, found)?;
         let metadata = Arc::new(self.proposed(&state, body).await?);
         let keys = self
@@ -232,6 +234,7 @@ impl Engine {
     async fn proposed(&self, state: &TenantState, body: Value) -> Result<ClientMetadata> {
         let mut metadata = ClientMetadata::parse(body).map_err(refused)?;
         supported(&metadata, &state.oauth).map_err(refused)?;
+        metadata.check_visible().map_err(refused)?;
         self.check_sector(&metadata).await.map_err(refused)?;
         if metadata.grant_types.is_empty() {
             metadata

@@ -21,6 +21,10 @@ const USER_LIMIT: u32 = 11;
 const ADDRESS_LIMIT: u32 = 100;
 /// Clients that register themselves from one address in a minute.
 const REGISTRATION_LIMIT: u32 = 20;
+/// Changes that clients at one address make to their registrations in a minute.
+const UPDATE_LIMIT: u32 = 60;
+/// Requests that one address pushes in a minute in the name of applications that prove nothing.
+const PUSHED_LIMIT: u32 = 60;
 /// Devices for which one address asks for codes in a minute.
 const DEVICE_LIMIT: u32 = 60;
 /// Wrong codes of devices that are entered from one address in a minute.
@@ -44,6 +48,8 @@ pub(crate) struct Throttle {
     users: Cache<[u8; 32], Arc<Mutex<Window>>>,
     addresses: Cache<IpAddr, Arc<Mutex<Window>>>,
     registrations: Cache<IpAddr, Arc<Mutex<Window>>>,
+    updates: Cache<IpAddr, Arc<Mutex<Window>>>,
+    pushed: Cache<IpAddr, Arc<Mutex<Window>>>,
     devices: Cache<IpAddr, Arc<Mutex<Window>>>,
     guesses: Cache<IpAddr, Arc<Mutex<Window>>>,
     guessed: Cache<TenantId, Arc<Mutex<Window>>>,
@@ -114,6 +120,8 @@ impl Throttle {
             users: remember(),
             addresses: remember(),
             registrations: remember(),
+            updates: remember(),
+            pushed: remember(),
             devices: remember(),
             guesses: remember(),
             guessed: remember(),
@@ -153,6 +161,28 @@ impl Throttle {
             .get_with(network(from), || Window::new(now))
             .lock()
             .count(REGISTRATION_LIMIT, now)
+    }
+
+    /// Counts a change that a client makes to its registration from an address.
+    ///
+    /// # Errors
+    /// `Throttled` while too many were made.
+    pub(super) fn update(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.updates
+            .get_with(network(from), || Window::new(now))
+            .lock()
+            .count(UPDATE_LIMIT, now)
+    }
+
+    /// Counts a request that is pushed from an address without a proof of who pushes.
+    ///
+    /// # Errors
+    /// `Throttled` while too many were.
+    pub(super) fn pushed(&self, from: IpAddr, now: Timestamp) -> Result<(), Error> {
+        self.pushed
+            .get_with(network(from), || Window::new(now))
+            .lock()
+            .count(PUSHED_LIMIT, now)
     }
 
     /// Counts a device that asks for codes from an address.

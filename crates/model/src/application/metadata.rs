@@ -277,6 +277,15 @@ impl ClientMetadata {
         Ok(metadata)
     }
 
+    /// Refuses names with characters that are not seen or turn others around: people decide by them. Devices are not held to it, whose
+    /// apps have such names (a mark of direction in front, say); what is shown of them has none.
+    ///
+    /// # Errors
+    /// `field` names the member at fault.
+    pub fn check_visible(&self) -> Result<(), Invalid> {
+        rules::visible(self)
+    }
+
     /// As kept in storage.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -461,6 +470,49 @@ mod tests {
         }
         let web = ClientMetadata::parse(json!({"redirect_uris": ["http://127.0.0.1/cb"]})).unwrap();
         assert!(!web.returns_to("http://127.0.0.1:51234/cb"));
+    }
+
+    #[test]
+    fn hosts_are_names_that_nobody_reads_differently() {
+        for host in [
+            "a.example;sandbox",
+            "a.example,b",
+            "a'b.example",
+            "a.example%3bsandbox",
+        ] {
+            let uri = format!("https://{host}/cb");
+            for field in ["redirect_uris", "post_logout_redirect_uris"] {
+                assert_eq!(fault(json!({field: [uri]})), field, "{host}");
+            }
+            assert_eq!(fault(json!({"jwks_uri": uri})), "jwks_uri", "{host}");
+        }
+        ClientMetadata::parse(json!({"redirect_uris": ["https://a_b.example/cb;v=1,2"]})).unwrap();
+    }
+
+    #[test]
+    fn names_are_seen_as_they_are() {
+        let check = |value| ClientMetadata::parse(value).unwrap().check_visible();
+        for hidden in [
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{200b}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            let text = format!("Bank{hidden}knaB");
+            for field in ["client_name", "software_id", "software_version"] {
+                let refused = check(json!({field: text})).unwrap_err();
+                assert_eq!(refused.field, field, "{hidden:?}");
+            }
+            assert_eq!(
+                check(json!({"contacts": [text]})).unwrap_err().field,
+                "contacts"
+            );
+        }
+        check(json!({"client_name": "Büro 東京 🏦", "contacts": ["a@b.example"]})).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Family;
-use crate::Invalid;
+use crate::{Invalid, uri::has_plain_host};
 
 /// The allow-list of redirect URIs. Each starts with `http://` or `https://`; one `*` is allowed, at the very end.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -91,7 +91,8 @@ impl Target {
             segment == "." || segment == ".."
         });
         let url = Url::parse(text).ok()?;
-        if has_dots || !url.username().is_empty() || url.password().is_some() {
+        let bare = url.username().is_empty() && url.password().is_none();
+        if has_dots || !bare || !has_plain_host(&url) {
             return None;
         }
         Some(Self {
@@ -134,6 +135,33 @@ mod tests {
             "",
         ] {
             assert!(!l.allows(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_that_nobody_reads_differently() {
+        for host in [
+            "a.example;sandbox",
+            "a.example,b.example",
+            "a'none'.example",
+            "a%3bb.example",
+        ] {
+            let uri = format!("https://{host}/cb");
+            assert!(list(&[&uri]).validate().is_err(), "{host}");
+            // One that was kept before leads nowhere either.
+            assert!(!list(&[&uri]).allows(&uri), "{host}");
+        }
+        for host in [
+            "a_b.example",
+            "xn--bcher-kva.example",
+            "[::1]:8080",
+            "10.0.0.1",
+        ] {
+            let uri = format!("https://{host}/cb;v=1,2");
+            assert!(
+                list(&[&uri]).validate().is_ok() && list(&[&uri]).allows(&uri),
+                "{host}"
+            );
         }
     }
 

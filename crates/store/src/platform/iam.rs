@@ -11,6 +11,9 @@ use crate::{Error, Result, Row, Value, scope::Platform};
 const SUBJECT: &str = "iam_id, id, account_id, kind, name, description, email, locked, resource_key, version, created_at, modified_at";
 const API_KEY: &str = "id, account_id, iam_id, name, description, locked, disabled, version, created_by, created_at, modified_at, expires_at";
 
+/// Most refresh tokens that one sweep removes.
+pub const SWEEP: u64 = 1000;
+
 /// A refresh token of the platform's token service.
 pub struct PlatformRefresh {
     /// Whose it is.
@@ -255,11 +258,13 @@ impl Platform<'_, '_> {
             .transpose()
     }
 
-    /// Removes refresh tokens that have expired, at most a thousand at once.
+    /// Removes refresh tokens that have expired, [`SWEEP`] at most; how many there were.
     pub fn delete_expired_platform_refresh(&mut self, now: Timestamp) -> Result<u64> {
         self.conn.execute(
-            "DELETE FROM platform_refresh_tokens WHERE token_hash IN \
-             (SELECT token_hash FROM platform_refresh_tokens WHERE expires_at < $1 LIMIT 1000)",
+            &format!(
+                "DELETE FROM platform_refresh_tokens WHERE token_hash IN \
+                 (SELECT token_hash FROM platform_refresh_tokens WHERE expires_at < $1 LIMIT {SWEEP})"
+            ),
             &[Value::from(now.millis())],
         )
     }

@@ -133,7 +133,12 @@ async fn update(
 ) -> Result<Json<Registration>, OauthError> {
     let updated = app
         .engine
-        .update_registration(proposal.tenant, (client, &token), proposal.body)
+        .update_registration(
+            proposal.tenant,
+            (client, &token),
+            proposal.body,
+            proposal.from,
+        )
         .await?;
     Ok(Json(updated.into()))
 }

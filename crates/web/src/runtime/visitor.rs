@@ -23,7 +23,7 @@ use super::request::At;
 use crate::{
     App,
     error::{error_page, status},
-    pages::{Page, Pages},
+    pages::{Page, Pages, source},
 };
 
 /// A browser, told apart from others by a cookie.
@@ -148,7 +148,7 @@ impl Visitor {
             // Chromium also applies form-action to where the answer to the form leads.
             policy: &format!(
                 "form-action 'self' {}; frame-ancestors 'none'",
-                origin.unwrap_or_default()
+                source(&origin.unwrap_or_default())
             ),
         });
         match tenant {
@@ -172,7 +172,11 @@ impl Visitor {
             content: context! { to, frames => frames.to_vec() },
             policy: &format!(
                 "frame-src {}; form-action 'none'; frame-ancestors 'none'",
-                sources.join(" ")
+                sources
+                    .iter()
+                    .map(|one| source(one))
+                    .collect::<Vec<_>>()
+                    .join(" ")
             ),
         });
         self.keep(app, &SessionCookie::Forget, &mut response);
@@ -235,7 +239,7 @@ impl Visitor {
             },
             policy: &format!(
                 "script-src 'nonce-{nonce}'; form-action {}; frame-ancestors 'none'",
-                answer.origin()
+                source(&answer.origin())
             ),
         })
     }
@@ -354,7 +358,10 @@ impl Visitor {
                 origin => script_json(&origin.as_str().into()),
                 nonce => nonce.as_str(),
             },
-            policy: &format!("script-src 'nonce-{nonce}'; frame-ancestors {origin}"),
+            policy: &format!(
+                "script-src 'nonce-{nonce}'; frame-ancestors {}",
+                source(&origin)
+            ),
         })
     }
 
@@ -381,6 +388,7 @@ fn logo_path(tenant: TenantId, shown: &Presentation) -> Option<minijinja::Value>
 /// The policy of a page with a form whose answer leads to `origin`: Chromium applies form-action to that as well.
 fn form_policy(origin: &str, shown: &Presentation) -> String {
     let pictures = shown.logo.map_or("", |_| "img-src 'self'; ");
+    let origin = source(origin);
     format!("{pictures}form-action 'self' {origin}; frame-ancestors 'none'")
 }
 
@@ -456,4 +464,22 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 
 fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_of_a_form_names_one_place_at_most() {
+        let shown = Presentation::default();
+        assert_eq!(
+            form_policy("https://a.example", &shown),
+            "form-action 'self' https://a.example; frame-ancestors 'none'"
+        );
+        assert_eq!(
+            form_policy("https://a.example;sandbox", &shown),
+            "form-action 'self' ; frame-ancestors 'none'"
+        );
+    }
 }

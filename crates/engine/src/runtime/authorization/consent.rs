@@ -11,6 +11,7 @@ use vestibule_crypto::token::TokenHash;
 use vestibule_model::{
     family::{registration::RegistrationConfig, sso::SsoConfig},
     id::{GrantId, ProfileId, TenantId},
+    text::shown_name,
     time::Timestamp,
 };
 use vestibule_store::client::Consent;
@@ -225,7 +226,7 @@ impl Engine {
         Ok(Step::Consent(Box::new(ConsentForm {
             tenant: checked.state.id,
             context: URL_SAFE_NO_PAD.encode(sealed),
-            application: checked.application.clone(),
+            application: shown_name(&checked.application),
             scopes: wanted(&checked.request),
             third_party: checked.third_party,
             resources: checked.request.resources.clone(),

@@ -12,6 +12,7 @@ use vestibule_model::{
     },
     id::{ProfileId, TenantId},
     profile::CLOUD_DIRECTORY,
+    text::shown_name,
     time::Timestamp,
 };
 use vestibule_store::{client::Consent, device::DeviceRequest};
@@ -384,7 +385,7 @@ impl Engine {
         Ok(DeviceStep::SignIn(Box::new(SignInForm {
             tenant: state.id,
             context: self.seal_visit(state, waiting, (browser, None))?,
-            application: waiting.application.application.name.clone(),
+            application: shown_name(&waiting.application.application.name),
             presentation: self.presentation(state, waiting.application.application.client_id),
             by_email: config.config.identity_field == IdentityField::Email,
             login: login.to_owned(),
@@ -404,7 +405,7 @@ impl Engine {
         Ok(DeviceStep::Decide(Box::new(DeviceForm {
             tenant: state.id,
             context: self.seal_visit(state, waiting, (browser, Some(who)))?,
-            application: application.name.clone(),
+            application: shown_name(&application.name),
             third_party: waiting.application.is_third_party(),
             scopes: learned(waiting),
             resources: waiting.asked.resources.clone(),

@@ -6,7 +6,7 @@ use super::{
     AuthMethod, ClientMetadata, ClientSurface, DistinguishedName, SignatureAlgorithm, SubjectType,
     keys, uri,
 };
-use crate::Invalid;
+use crate::{Invalid, text::is_hidden};
 
 /// Most entries a list has.
 const MOST: usize = 50;
@@ -118,6 +118,26 @@ fn texts(m: &ClientMetadata) -> Result<(), Invalid> {
         ));
     }
     Ok(())
+}
+
+pub(super) fn visible(m: &ClientMetadata) -> Result<(), Invalid> {
+    let hides = |text: &str| text.contains(is_hidden);
+    let texts = [
+        ("client_name", &m.client_name),
+        ("software_id", &m.software_id),
+        ("software_version", &m.software_version),
+    ];
+    let text = texts
+        .into_iter()
+        .find(|(_, text)| text.as_deref().is_some_and(hides));
+    let list = m.contacts.iter().any(|text| hides(text));
+    match text.map(|(field, _)| field).or(list.then_some("contacts")) {
+        None => Ok(()),
+        Some(field) => Err(Invalid::new(
+            field,
+            "has characters that are not seen or change the order of others",
+        )),
+    }
 }
 
 fn addresses(m: &ClientMetadata) -> Result<(), Invalid> {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 use super::ClientSurface;
+use crate::uri::has_plain_host;
 
 const LONGEST: usize = 2000;
 
@@ -78,7 +79,8 @@ fn plain(text: &str) -> Option<Url> {
         return None;
     }
     let url = Url::parse(text).ok()?;
-    (url.username().is_empty() && url.password().is_none()).then_some(url)
+    let bare = url.username().is_empty() && url.password().is_none();
+    (bare && has_plain_host(&url)).then_some(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

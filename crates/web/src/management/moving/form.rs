@@ -25,6 +25,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use vestibule_engine::moving::Broken;
 
+use crate::drain::Attendance;
+
 /// Most bytes of a piece.
 const PIECE: usize = 64 << 10;
 /// Most bytes that may be read to find the beginning of the next field.
@@ -41,6 +43,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, MultipartRejection> {
         let ahead = Arc::<AtomicUsize>::default();
+        Attendance::take(&request);
         let request = request.map(|body| {
             Body::from_stream(Pieces {
                 body: body.into_data_stream(),

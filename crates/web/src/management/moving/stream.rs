@@ -26,6 +26,7 @@ use vestibule_model::{
 use super::{MANAGER, ON_CONFLICT, SECRET, secret::EncryptionSecret};
 use crate::{
     App,
+    drain::Attendance,
     error::ManagementError,
     extract::{AsManager, QueryOf},
     management::jobs::JobBody,
@@ -178,8 +179,9 @@ impl In {
     }
 }
 
-/// The body as it comes.
+/// The body as it comes. The job attends its sender.
 pub(super) fn records(request: Request) -> Records {
+    Attendance::take(&request);
     let parts = request.into_body().into_data_stream();
     parts
         .map(|part| {

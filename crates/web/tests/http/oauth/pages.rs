@@ -51,6 +51,20 @@ on_each_engine! {
         answer.expect(303);
     }
 
+    async fn names_are_shown_without_what_is_not_seen(server) {
+        let client = Client::new(&server).await;
+        let path = format!("applications/{}", client.id);
+        let name = "\u{200e}Bank \u{202e}knaB\u{2069}";
+        let kept = client.instance.put(&path, json!({"name": name})).await.expect(201).json();
+        assert_eq!(kept["name"], name);
+        let page = client.authorize("").await.expect(200).text();
+        assert!(page.contains("Bank knaB"), "{page}");
+        assert!(!page.contains(['\u{200e}', '\u{202e}', '\u{2069}']), "{page}");
+        let metadata = json!({"client_name": name});
+        client.instance.put(&format!("{path}/metadata"), metadata).await.expect(400);
+        assert_eq!(client.instance.get(&format!("{path}/metadata")).await.get("client_name"), None);
+    }
+
     async fn too_many_attempts_get_a_kind_word(server) {
         let client = Client::new(&server).await;
         let page = client.authorize("").await.expect(200);

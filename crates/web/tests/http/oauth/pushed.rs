@@ -1,7 +1,11 @@
 //! Authorization requests that applications push (RFC 9126).
 
 use serde_json::json;
-use vestibule_crypto::jose::{Algorithm, SigningKey};
+use vestibule_crypto::{
+    jose::{Algorithm, SigningKey},
+    token::TokenHash,
+};
+use vestibule_model::id::TenantId;
 use vestibule_testkit::{TestResponse, on_each_engine};
 
 use super::setup::{CALLBACK, CHALLENGE, Client, PASSWORD, VERIFIER, decode, parameter, refused};
@@ -107,6 +111,63 @@ on_each_engine! {
         refused(wrong, 401, "invalid_client");
         let long = "x".repeat(70_000);
         refused(push(&client, &[("state", &long)]).await, 413, "invalid_request");
+    }
+
+    async fn what_anybody_can_push_is_counted_by_address(server) {
+        let client = Client::new(&server).await;
+        let spa = client.another("singlepageapp").await;
+        let path = format!("{}/par", client.base);
+        let (id, state) = (spa.id.as_str(), "x".repeat(200));
+        let form = [("response_type", "code"), ("redirect_uri", CALLBACK), ("client_id", id), ("code_challenge", CHALLENGE), ("code_challenge_method", "S256"), ("state", &state)];
+        let send = |from: &str| server.post(&path).from(from.parse().unwrap()).form(&form).send();
+        for _ in 0..60 {
+            send("203.0.113.7:5000").await.expect(201);
+        }
+        let refused = send("203.0.113.7:5001").await.expect(429);
+        assert_eq!((refused.header("retry-after"), refused.json()["error_code"].clone()), (String::from("60"), json!("too many requests")));
+        send("203.0.113.8:5000").await.expect(201);
+        // Who proves itself is not held up by others.
+        let own = client.post("par").from("203.0.113.7:5000".parse().unwrap());
+        own.form(&form[..2]).send().await.expect(201);
+        server.clock.advance_seconds(60);
+        send("203.0.113.7:5000").await.expect(201);
+    }
+
+    async fn what_is_not_known_is_not_kept(server) {
+        let client = Client::new(&server).await;
+        let claims = r#"{"id_token":{"email":null}}"#;
+        let known = [("scope", "openid"), ("claims", claims), ("login_hint", "ada@example.com"), ("ui_locales", "de")];
+        let lean = pushed(&client, &known).await;
+        let long = "y".repeat(30_000);
+        let fat = pushed(&client, &[&known[..], &[("whatever", &long), ("another", &long)]].concat()).await;
+        let page = bring(&client, &client.id, &fat).await.expect(200);
+        assert!(page.text().contains("value=\"ada@example.com\""), "{}", page.text());
+        assert!(page.text().contains("lang=\"de"), "{}", page.text());
+        // Twice is twice, known or not.
+        refused(push(&client, &[("whatever", "1"), ("whatever", "2")]).await, 400, "invalid_request");
+        let store = vestibule_store::Store::open(&server.database_url, vestibule_store::DbOptions::default()).await;
+        // A file has one owner at a time: what is in it is seen on the other engine.
+        let Ok(store) = store else { return };
+        let size = async |uri: &str| {
+            let hash = TokenHash::of(uri.strip_prefix("urn:ietf:params:oauth:request_uri:").unwrap());
+            let tenant = TenantId::parse(&client.instance.guid).unwrap();
+            let found = store.read::<_, vestibule_store::Error>(tenant, move |t| t.find_pushed_request(hash.as_str())).await;
+            found.unwrap().unwrap().sealed.len()
+        };
+        assert_eq!(size(&fat).await, size(&lean).await);
+    }
+
+    async fn all_that_has_expired_is_removed_at_once(server) {
+        let client = Client::new(&server).await;
+        for _ in 0..1100 {
+            push(&client, &[]).await.expect(201);
+        }
+        server.clock.advance_seconds(1000);
+        let last = pushed(&client, &[]).await;
+        server.engine.clean_up().await.unwrap();
+        // More than one sweep takes, and nothing that is good still.
+        assert_eq!(server.engine.purge_expired().await.unwrap(), 0);
+        bring(&client, &client.id, &last).await.expect(200);
     }
 
     async fn a_pushed_request_may_be_for_a_key(server) {

@@ -1,6 +1,15 @@
 //! Clients that register themselves.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vestibule_testkit::{Elsewhere, TestResponse, TestServer, on_each_engine};
 
 use super::setup::{CALLBACK, Client, refused};
@@ -106,6 +115,9 @@ on_each_engine! {
             (json!({"redirect_uris": [OWN], "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "a"}), "invalid_client_metadata"),
             (json!({"redirect_uris": [OWN], "token_endpoint_auth_method": "private_key_jwt"}), "invalid_client_metadata"),
             (json!({"redirect_uris": [OWN], "client_name": 7}), "invalid_client_metadata"),
+            (json!({"redirect_uris": [OWN], "client_name": "Bank \u{202e}knaB"}), "invalid_client_metadata"),
+            (json!({"redirect_uris": [OWN], "client_name": "Ba\u{200b}nk"}), "invalid_client_metadata"),
+            (json!({"redirect_uris": ["https://rp.example.org;sandbox/cb"]}), "invalid_redirect_uri"),
             (json!([]), "invalid_client_metadata"),
         ] {
             refused(register(&client, &body).await, 400, error);
@@ -192,6 +204,56 @@ on_each_engine! {
         manage(&server, "delete", &made, &json!({})).await.expect(204);
         refused(manage(&server, "get", &made, &json!({})).await, 401, "invalid_token");
         assert_eq!(applications(&client).await, 2);
+    }
+
+    async fn updates_are_counted_by_address(server) {
+        let client = Client::new(&server).await;
+        switch(&client, "open").await;
+        let made = register(&client, &json!({"redirect_uris": [OWN]})).await.expect(201).json();
+        let path = made["registration_client_uri"].as_str().unwrap().strip_prefix("http://vestibule.test").unwrap();
+        let token = made["registration_access_token"].as_str().unwrap();
+        let put = |from: &str, body: Value| server.put(path).from(from.parse().unwrap()).bearer(token).json(&body).send();
+        let here = "203.0.113.7:5000";
+        for _ in 0..60 {
+            refused(put(here, json!({})).await, 400, "invalid_client_metadata");
+        }
+        let good = json!({"client_id": made["client_id"], "redirect_uris": [OWN]});
+        assert_eq!(put(here, good.clone()).await.expect(429).header("retry-after"), "60");
+        // The registration is as it was, can be looked at, and changed from elsewhere.
+        manage(&server, "get", &made, &json!({})).await.expect(200);
+        put("203.0.113.8:5000", good).await.expect(200);
+        register(&client, &json!({"redirect_uris": [OWN]})).await.expect(201);
+    }
+
+    async fn lists_of_sectors_are_asked_for_one_at_a_time(server) {
+        let client = Client::new(&server).await;
+        switch(&client, "open").await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/list", listener.local_addr().unwrap());
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (Arc::clone(&now), Arc::clone(&most));
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut io, _) = listener.accept().await.unwrap();
+                let (now, most) = counts.clone();
+                tokio::spawn(async move {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let list = json!([OWN]).to_string();
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{list}", list.len());
+                    io.write_all(answer.as_bytes()).await.unwrap();
+                    let _ = io.read_to_end(&mut Vec::new()).await;
+                });
+            }
+        });
+        let body = json!({"redirect_uris": [OWN], "subject_type": "pairwise", "sector_identifier_uri": address});
+        let all = futures_util::future::join_all((0..4).map(|_| register(&client, &body))).await;
+        for answer in all {
+            answer.expect(201);
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+        serving.abort();
     }
 
     async fn there_are_bounds_to_it(server) {

@@ -131,7 +131,7 @@ on_each_engine! {
     }
 
     async fn the_body_has_a_limit_of_its_own(server) {
-        let server = server.with_limits(Limits { body: 10_000, import_body: 50_000 });
+        let server = server.with_limits(Limits { body: 10_000, import_body: 50_000, ..Limits::default() });
         let at = Instance::new(&server, "one").await;
         let users = |n: usize| json!({"users": (0..n).map(|n| google(&format!("user {n}"))).collect::<Vec<_>>()});
         at.post("users/import", users(300)).await.expect(200);

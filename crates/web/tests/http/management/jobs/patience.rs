@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use vestibule_testkit::{Conditions, TestRequest, TestServer, on_each_engine};
+use vestibule_web::Limits;
 
 use super::{JOB, SECRET, export, import, ndjson, record, with_roles, work};
 use crate::instance::{Instance, refused};
@@ -164,6 +165,38 @@ on_each_engine! {
         let job = streamed.expect(200).json();
         assert_eq!((&job["state"], &job["waitsForInput"], &job["counts"]["added"]), (&json!("paused"), &json!(true), &json!(35)), "{job}");
         assert_eq!(job["warnings"], json!([format!("Paused: {SILENT}")]));
+    }
+
+    async fn other_bodies_break_off_when_they_stand_still(server) {
+        let server = server.restart(Conditions::small()).await;
+        let limits = |silence| Limits { silence, ..Limits::default() };
+        let server = server.with_limits(limits(Duration::from_millis(20)));
+        let at = with_roles(&server, "one").await;
+        let before = at.get("config/redirect_uris").await;
+        let put = || at.request("put", "config/redirect_uris").header("content-type", "application/json");
+        let half = put().silent_body(b"{\"redirectUris\":".to_vec()).send();
+        let answer = tokio::time::timeout(Duration::from_secs(60), half).await.expect("an answer");
+        assert!(answer.text().contains("could not be read"), "{}", answer.text());
+        refused(answer, 400, "INVALID_REQUEST");
+        assert_eq!(at.get("config/redirect_uris").await, before);
+        // Jobs attend their senders themselves, and say so in their own words.
+        let some = ndjson((0..35).map(record));
+        let form = [begun(), some.clone().into_bytes()].concat();
+        for answer in [upload(&at).silent_body(form).send().await, bundle(&at, "").silent_body(vec![1; 100]).send().await] {
+            assert!(answer.text().contains(SILENT), "{}", answer.text());
+        }
+        let job = stream(&at, "").silent_body(some).send().await.expect(200).json();
+        assert_eq!(job["warnings"], json!([format!("Paused: {SILENT}")]));
+        // What makes progress may take longer than anything may stand still.
+        let server = server.with_limits(limits(Duration::from_millis(1500)));
+        let at = with_roles(&server, "two").await;
+        let pieces: Vec<&[u8]> = br#"{"redirectUris":["https://a.example/"]}"#.chunks(1).collect();
+        let slow = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
+        });
+        let put = at.request("put", "config/redirect_uris").header("content-type", "application/json");
+        put.stream(Body::from_stream(slow)).send().await.expect(204);
     }
 
     async fn senders_who_are_slow_are_waited_for(server) {
