@@ -1,12 +1,13 @@
 //! Text that people are shown to decide by.
 
 /// Whether a character is not seen, or changes the order in which others are: controls, marks of direction, blanks without width, fillers.
+/// Joiners and non-joiners are not among them: Persian and many emoji are written with them.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+                | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
                 | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
         )
 }
@@ -36,7 +37,10 @@ mod tests {
     #[test]
     fn what_is_not_seen_is_not_shown() {
         assert_eq!(shown_name("\u{200e}Chat\u{202e}knaB\u{2069}"), "ChatknaB");
-        assert_eq!(shown_name("Büro 東京 🏦"), "Büro 東京 🏦");
+        for name in ["Büro 東京 🏦", "می\u{200c}خواهم", "👨\u{200d}👩\u{200d}👧"]
+        {
+            assert_eq!(shown_name(name), name);
+        }
         assert_eq!(shown_name("\u{200b} \u{3164}"), "\u{fffd} \u{fffd}");
         assert_eq!(visible("a\u{202e}b\n"), "a\u{fffd}b\u{fffd}");
         for hidden in "\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".chars() {
