@@ -181,6 +181,68 @@ pub async fn watch(client: &Client, output: Output, path: &str, what: &str) -> R
     }
 }
 
+/// Reads the id of a job.
+pub fn id(text: &str) -> Result<String> {
+    let id = uuid::Uuid::parse_str(text).context("is not the id of a job")?;
+    Ok(id.to_string())
+}
+
+/// Looks whether a job that is to be gone on with is of this instance and was asked for like this: its kind, and how its command line
+/// said it. Answers it if it has ended.
+pub async fn known(
+    client: &Client,
+    guid: &str,
+    id: &str,
+    asked: &[(&str, Value)],
+) -> Result<Option<Value>> {
+    let path = format!("/management/v4/{guid}/jobs/{id}");
+    let job = match client.get(&path, &[]).await {
+        Ok(job) => job,
+        Err(error) if refusal(&error) == Some(404) => bail!(
+            "there is no job {id} at instance {guid} of {}: name the one that the import was begun at, or begin anew, without --resume",
+            client.url()
+        ),
+        Err(error) => return Err(error),
+    };
+    for (member, wanted) in asked {
+        if job[*member] == *wanted {
+            continue;
+        }
+        let said = job[*member].as_str().unwrap_or_default();
+        let how = match *member {
+            "kind" => bail!("job {id} is no such import, it is of kind {said}"),
+            "onConflict" => format!("with --on-conflict {said}"),
+            "ids" => format!("with --ids {said}"),
+            flag => {
+                let option = match flag {
+                    "dryRun" => "--dry-run",
+                    _ => "--without-password",
+                };
+                let with = if job[flag] == true { "with" } else { "without" };
+                format!("{with} {option}")
+            }
+        };
+        bail!("job {id} was begun {how}: go on {how}, or begin anew, without --resume");
+    }
+    if !matches!(
+        job["state"].as_str(),
+        Some("succeeded" | "failed" | "cancelled")
+    ) {
+        return Ok(None);
+    }
+    eprintln!("  note: this import had ended before; nothing was sent now");
+    Ok(Some(job))
+}
+
+/// Whether a job rests because somebody asked it to. The service notes every other reason, unless it is about to stop.
+pub async fn somebody_paused(client: &Client, path: &str, job: &Value) -> bool {
+    if job["state"] != "paused" || job["warnings"][0].is_string() {
+        return false;
+    }
+    let now = client.get(path, &[]).await;
+    now.is_ok_and(|now| now["state"] == "paused")
+}
+
 /// Writes an answer as it comes.
 pub async fn copy(answer: reqwest::Response, out: &mut impl std::io::Write) -> Result<()> {
     use futures_util::StreamExt;
