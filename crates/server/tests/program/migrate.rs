@@ -321,6 +321,7 @@ async fn move_everything(arguments: [&[&str]; 2]) {
         "Would move old shop to new shop",
         "application shop: created",
         "signing keys",
+        "did not look at each",
         "Nothing was changed.",
     ] {
         assert!(shown.out.contains(words), "no {words:?} in {}", shown.out);
@@ -576,7 +577,7 @@ async fn what_cannot_be_moved_is_refused_before_anything_changes() {
     // A move that nobody knows.
     stage
         .run(&["--resume", nowhere])
-        .refused(&["neither side knows"]);
+        .refused(&["is no move of instance"]);
     // Usage.
     for arguments in [
         ["--from", "http://127.0.0.1:8080"],

@@ -57,7 +57,8 @@ impl Move {
     pub(super) async fn rehearse(&self) -> Result<()> {
         let source = self.digest(&self.from).await?;
         let target = self.digest(&self.to).await?;
-        self.report.borrow_mut().rehearsed(source, target);
+        let mut report = self.report.borrow_mut();
+        report.rehearsed(source, target, &self.on_conflict);
         Ok(())
     }
 
@@ -70,12 +71,23 @@ impl Move {
         };
         self.begun.set(true);
         let known = self.job_at(&self.to).await?;
+        if let Some(job) = &known {
+            if job["kind"] != "bundle_import" {
+                bail!("{} is no move", self.job);
+            }
+            if job["state"] == "succeeded" {
+                let words = format!(
+                    "This move had ended before, and nobody was moved now. To move those who changed since: {}",
+                    self.anew
+                );
+                self.report.borrow_mut().note(words);
+            }
+        }
         if known.as_ref().is_none_or(|job| !job["uploaded"].is_null()) {
             self.make(known.is_some()).await?;
             self.send().await?;
         }
         let done = self.import().await?;
-        self.begun.set(false);
         let exported = self.job_at(&self.from).await?;
         let exported = exported.and_then(|job| job["digest"].as_str().map(str::to_owned));
         self.forget().await;
@@ -86,7 +98,9 @@ impl Move {
             exported,
             before,
         };
-        self.report.borrow_mut().people(moved, self.ids == "remap");
+        self.begun.set(false);
+        let mut report = self.report.borrow_mut();
+        report.people(moved, self.ids == "remap", &self.anew);
         Ok(())
     }
 
