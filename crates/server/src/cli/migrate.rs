@@ -85,6 +85,8 @@ struct Move {
     on_conflict: String,
     /// Names the jobs at both sides.
     job: String,
+    /// Whether nothing is to be changed.
+    dry_run: bool,
     /// Whether that job was begun before.
     resumed: bool,
     /// The command that moves those who changed since.
@@ -131,6 +133,7 @@ pub async fn run(arguments: MigrateArguments) -> Result<()> {
     let report = RefCell::new(Report::new(&from, &to, arguments.dry_run));
     let this = Move {
         resumed: arguments.resume.is_some(),
+        dry_run: arguments.dry_run,
         job: job.to_string(),
         anew: anew(&arguments),
         from,
@@ -167,7 +170,7 @@ impl Move {
             return Ok(());
         }
         self.check_roles(config).await?;
-        if arguments.dry_run {
+        if self.dry_run {
             self.rehearse().await
         } else {
             self.move_people().await
@@ -176,6 +179,10 @@ impl Move {
 
     /// Lets both sides rest.
     async fn interrupted(&self) -> Result<()> {
+        if self.dry_run {
+            self.forget_rehearsal().await;
+            bail!("interrupted; nothing was changed");
+        }
         if self.begun.get() {
             for side in [&self.from, &self.to] {
                 let path = side.path(&format!("jobs/{}/pause", self.job));

@@ -101,6 +101,24 @@ async fn a_move_goes_on_only_as_the_move_that_it_is() {
     assert!(notes.contains("had ended before"), "{report}");
     assert!(notes.contains("--users --from"), "{report}");
     assert_eq!(report["digestsAgree"], Value::Null, "{report}");
+    // A rehearsal says who would be refused, and leaves nothing.
+    let jobs = stage.jobs(&to).await;
+    let rehearsed = run("old", "new", &["--dry-run", "--users"]);
+    rehearsed.refused(&[&format!("{} people would not be moved", USERS + 3)]);
+    let report: Value = serde_json::from_str(&rehearsed.out).unwrap();
+    assert_eq!(report["job"]["counts"]["failed"], USERS + 3, "{report}");
+    let rehearsed = run(
+        "old",
+        "new",
+        &["--dry-run", "--users", "--on-conflict", "update"],
+    );
+    let report = rehearsed.report();
+    assert_eq!(report["job"]["counts"]["updated"], USERS + 3, "{report}");
+    assert_eq!(stage.jobs(&to).await, jobs);
+    let exports = crate::migrate::get(&stage.at, &from, "jobs?kind=bundle_export").await;
+    assert_eq!(exports["jobs"], json!([]));
+    let held = crate::migrate::get(&stage.at, &to, f).await;
+    assert_eq!(held["attributes"], json!({"a": 1}), "{held}");
     let moved = notes
         .split("changed since: ")
         .nth(1)

@@ -138,6 +138,45 @@ async fn an_import_goes_on_only_where_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_that_goes_on_says_all_that_was_said() {
+    let stage = Stage::new().await;
+    let one = make(&stage.at, "one").await;
+    let users: String = (0..USERS)
+        .map(|n| {
+            let emails = json!([{"value": format!("m{n}@example.org"), "primary": true}]);
+            let user = json!({"scimUser": {"originalId": format!("o{n}"), "emails": emails}});
+            format!("{user}\n")
+        })
+        .collect();
+    std::fs::write(stage.path("users.ndjson"), users).unwrap();
+    std::fs::write(stage.path("my secret"), "the secret of a file\n").unwrap();
+    let words = [
+        "directory",
+        "import",
+        "users.ndjson",
+        "--instance",
+        "one",
+        "--dry-run",
+        "--without-password",
+        "--secret-file",
+        "my secret",
+    ];
+    let (child, id) = stage.stuck(&words, &one).await;
+    interrupt(&child);
+    let outcome = Outcome::of(child);
+    outcome.refused(&["interrupted", &id, "--secret-file 'my secret'"]);
+    assert!(!outcome.err.contains("the secret of"), "{}", outcome.err);
+    stage.rests(&one, &id).await;
+    let done = stage.typed(&outcome.again().unwrap());
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    let told = format!("{USERS} added, 0 failed, {USERS} without a password");
+    assert!(done.out.contains(&told), "{}", done.out);
+    assert!(done.out.contains("nothing was changed"), "{}", done.out);
+    let jobs = stage.jobs(&one).await;
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_somebody_paused_is_left_alone() {
     let stage = Stage::new().await;
     let one = make(&stage.at, "one").await;
@@ -164,14 +203,21 @@ async fn an_upload_that_somebody_paused_is_left_alone() {
     let stage = Stage::new().await;
     let (one, other) = (make(&stage.at, "one").await, make(&stage.at, "other").await);
     stage.federated(&one, 9000).await;
-    let made = stage.run(&["bundle", "export", "-o", "b.vbundle", "--instance", "one"]);
+    let made = stage.run(&[
+        "bundle",
+        "export",
+        "-o",
+        "my b.vbundle",
+        "--instance",
+        "one",
+    ]);
     assert_eq!(made.code, Some(0), "{}", made.err);
-    let words = ["bundle", "import", "b.vbundle", "--instance", "other"];
+    let words = ["bundle", "import", "my b.vbundle", "--instance", "other"];
     let (child, id) = stage.stuck(&words, &other).await;
     let paused = stage.run(&["job", "pause", &id, "--instance", "other"]);
     assert_eq!(paused.code, Some(0), "{}", paused.err);
     let outcome = Outcome::of(child);
-    outcome.refused(&["somebody paused the job", &id]);
+    outcome.refused(&["somebody paused the job", "'my b.vbundle'", &id]);
     assert_eq!(stage.job(&other, &id).await["state"], "paused");
     let done = stage.typed(&outcome.again().unwrap());
     assert_eq!(done.code, Some(0), "{}", done.err);

@@ -94,7 +94,13 @@ impl Report {
         self.settings = Some(settings);
     }
 
-    pub fn rehearsed(&mut self, source: Value, target: Value, on_conflict: &str) {
+    /// `job` is what the target said that it would do with everybody, if it was asked.
+    pub fn rehearsed(
+        &mut self,
+        [source, target]: [Value; 2],
+        job: Option<Value>,
+        on_conflict: &str,
+    ) {
         let there = count(&target, "people");
         if there > 0 {
             let what = match on_conflict {
@@ -106,9 +112,12 @@ impl Report {
                 "The target holds {there} people already. Who is at both {what}, by --on-conflict {on_conflict}."
             ));
         }
-        self.warnings.push(String::from(
-            "This rehearsal looked at the configuration and counted people, but did not look at each: who would be refused is said by `vestibule bundle export` at the source and `vestibule bundle import --dry-run` at the target.",
-        ));
+        if job.is_none() {
+            self.warnings.push(String::from(
+                "This rehearsal counted people, but did not look at each: whether somebody would be refused is only seen by the move.",
+            ));
+        }
+        self.job = job;
         (self.source, self.target) = (Some(source), Some(target));
     }
 
@@ -195,6 +204,9 @@ impl Report {
             .job
             .as_ref()
             .map_or(0, |job| job["counts"]["failed"].as_u64().unwrap_or(0));
+        if failed > 0 && self.dry_run {
+            bail!("{failed} people would not be moved");
+        }
         if failed > 0 {
             let job = self.job.as_ref().and_then(|job| job["id"].as_str());
             bail!(
