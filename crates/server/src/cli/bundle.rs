@@ -20,7 +20,7 @@ use super::{
     output::{Output, print_json},
     stream,
     upload::{Bytes, Upload},
-    words::quoted,
+    words::{people, quoted},
 };
 
 /// Everybody of an instance in one sealed file.
@@ -239,8 +239,8 @@ async fn export(
         return Ok(());
     };
     let words = format!(
-        "{} people written to {}. Check it: vestibule bundle verify {}",
-        done["counts"]["added"],
+        "{} written to {}. Check it: vestibule bundle verify {}",
+        people(done["counts"]["added"].as_u64().unwrap_or(0)),
         file.display(),
         quoted(&file.to_string_lossy())
     );
@@ -293,7 +293,10 @@ pub async fn carry(client: &Client, output: Output, source: &str, target: &str) 
         secret: &secret,
     };
     let bytes = Bytes::Job(client, &download, made["bytes"].as_u64());
-    let sent = upload.send(bytes).await?;
+    let sent = tokio::select! {
+        sent = upload.send(bytes) => sent?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    };
     let done = follow(client, output, target, &sent).await?;
     let bundle = download.trim_end_matches("/download");
     if let Err(error) = client.delete(bundle).await {
@@ -308,12 +311,15 @@ async fn follow(client: &Client, output: Output, guid: &str, started: &Value) ->
         .as_str()
         .context("the service answered no job")?;
     let path = format!("/management/v4/{guid}/jobs/{id}");
+    let at = client.at(guid);
     tokio::select! {
-        done = job::watch(client, output, &path, "working") => done,
+        done = job::watch(client, output, &path, "working") => done.map_err(|error| match refusal(&error) {
+            Some(_) => error,
+            None => anyhow!("{error:#}; look how far it is with: vestibule job watch {id} {at}"),
+        }),
         _ = tokio::signal::ctrl_c() => bail!(
             "the service goes on with the job; look at it with: vestibule job watch {id} {at}\n\
-             or let it rest: vestibule job pause {id} {at}",
-            at = client.at(guid)
+             or let it rest: vestibule job pause {id} {at}"
         ),
     }
 }

@@ -72,8 +72,10 @@ const MEMBERS: &[(&str, &str)] = &[
     ("Id", "id"),
     ("Kind", "kind"),
     ("State", "state"),
+    ("Paused by", "pausedBy"),
     ("Waits for input", "waitsForInput"),
     ("Ids", "ids"),
+    ("Only where", "where"),
     ("Done", "counts.done"),
     ("Of", "counts.total"),
     ("Added", "counts.added"),
@@ -139,9 +141,17 @@ pub async fn run(command: JobCommand) -> Result<()> {
             copy(answer, &mut std::io::stdout()).await
         }
         JobCommand::Pause { id, at } => {
-            ask(&id, at, "pause", "The job rests soon, or does already.").await
+            let (output, job) = ask(&id, at, "pause").await?;
+            output.done("The job rests soon, or does already.", &job)
         }
-        JobCommand::Resume { id, at } => ask(&id, at, "resume", "The job goes on.").await,
+        JobCommand::Resume { id, at } => {
+            let (output, job) = ask(&id, at, "resume").await?;
+            let words = match job["state"].as_str() {
+                Some("paused") => "The job takes its input again: import it with --resume.",
+                _ => "The job goes on.",
+            };
+            output.done(words, &job)
+        }
         JobCommand::Cancel { id, at } => {
             let (client, output) = at.connection.open().await?;
             let base = base(&client, &at.instance).await?;
@@ -228,19 +238,33 @@ pub async fn known(
         job["state"].as_str(),
         Some("succeeded" | "failed" | "cancelled")
     ) {
+        take_up(client, &path, &job).await?;
         return Ok(None);
     }
     eprintln!("  note: this import had ended before; nothing was sent now");
     Ok(Some(job))
 }
 
-/// Whether a job rests because somebody asked it to. The service notes every other reason, unless it is about to stop.
-pub async fn somebody_paused(client: &Client, path: &str, job: &Value) -> bool {
-    if job["state"] != "paused" || job["warnings"][0].is_string() {
-        return false;
+/// Whether a job rests because somebody asked it to.
+pub async fn somebody_paused(client: &Client, path: &str) -> bool {
+    let job = client.get(path, &[]).await;
+    job.is_ok_and(|job| job["state"] == "paused" && by_a_person(&job))
+}
+
+/// A service that does not say who paused a job notes every reason but this one.
+fn by_a_person(job: &Value) -> bool {
+    match job["pausedBy"].as_str() {
+        Some(who) => who == "person",
+        None => job["warnings"][0].is_null(),
     }
-    let now = client.get(path, &[]).await;
-    now.is_ok_and(|now| now["state"] == "paused")
+}
+
+/// Lets a job take its input again that somebody paused: whoever goes on with it by its id wants that.
+pub async fn take_up(client: &Client, path: &str, job: &Value) -> Result<()> {
+    if job["state"] == "paused" && job["pausedBy"] == "person" {
+        client.post(&format!("{path}/resume"), &json!({})).await?;
+    }
+    Ok(())
 }
 
 /// Writes an answer as it comes.
@@ -279,11 +303,11 @@ async fn list(client: &Client, base: &str, state: Option<&str>) -> Result<Vec<Va
     }
 }
 
-async fn ask(id: &str, at: At, what: &str, words: &str) -> Result<()> {
+/// Asks something of a job; answers it.
+async fn ask(id: &str, at: At, what: &str) -> Result<(Output, Value)> {
     let (client, output) = at.connection.open().await?;
     let base = base(&client, &at.instance).await?;
-    let job = client
-        .post(&format!("{base}/{id}/{what}"), &json!({}))
-        .await?;
-    output.done(words, &job)
+    let path = format!("{base}/{id}/{what}");
+    let job = client.post(&path, &json!({})).await?;
+    Ok((output, job))
 }

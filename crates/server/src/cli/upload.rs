@@ -98,11 +98,20 @@ impl Upload<'_> {
             .stream_body(body);
         let sent = self.client.call(request).await;
         bar.finish_and_clear();
-        let job = sent?;
+        let job = match sent {
+            Ok(job) => job,
+            Err(error)
+                if refusal(&error) == Some(409)
+                    && job::somebody_paused(self.client, &job_path).await =>
+            {
+                return Ok(Attempt::Paused);
+            }
+            Err(error) => return Err(error),
+        };
         if has_all(&job) {
             return Ok(Attempt::Whole(job));
         }
-        if job::somebody_paused(self.client, &job_path, &job).await {
+        if job::somebody_paused(self.client, &job_path).await {
             return Ok(Attempt::Paused);
         }
         let why = job["warnings"][0].as_str();

@@ -16,6 +16,12 @@ pub fn users(count: u64) -> String {
     format!("{count} {what}")
 }
 
+/// `1 person`, `2 people`.
+pub fn people(count: u64) -> String {
+    let what = if count == 1 { "person" } else { "people" };
+    format!("{count} {what}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

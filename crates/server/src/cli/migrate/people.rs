@@ -131,6 +131,10 @@ impl Move {
         }
         if known.as_ref().is_none_or(|job| !job["uploaded"].is_null()) {
             self.make(known.is_some()).await?;
+            if let Some(job) = &known {
+                let path = self.to.path(&format!("jobs/{}", self.job));
+                job::take_up(&self.to.client, &path, job).await?;
+            }
             self.send().await?;
         }
         let done = self.import().await?;

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use vestibule_crypto::content_digest::ContentDigest;
 
 use super::{people::Moved, settings::Settings, side::Side};
-use crate::cli::output::{Output, print, print_json};
+use crate::cli::{
+    output::{Output, print, print_json},
+    words::people,
+};
 
 /// What no move carries.
 const STAYS: [&str; 4] = [
@@ -205,12 +208,17 @@ impl Report {
             .as_ref()
             .map_or(0, |job| job["counts"]["failed"].as_u64().unwrap_or(0));
         if failed > 0 && self.dry_run {
-            bail!("{failed} people would not be moved");
+            bail!("{} would not be moved", people(failed));
         }
         if failed > 0 {
             let job = self.job.as_ref().and_then(|job| job["id"].as_str());
             bail!(
-                "{failed} people were not moved; who and why: vestibule job report {} {}",
+                "{} not moved; who and why: vestibule job report {} {}",
+                if failed == 1 {
+                    String::from("1 person was")
+                } else {
+                    format!("{failed} people were")
+                },
                 job.unwrap_or_default(),
                 self.at
             );

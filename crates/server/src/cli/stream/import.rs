@@ -76,22 +76,23 @@ impl Import<'_> {
                     return Ok(job);
                 }
                 Ok(job) => {
-                    if job::somebody_paused(self.client, &job_path, &job).await {
-                        bail!(
-                            "somebody paused this import; what was imported stays, and this goes on behind it:\n  {}",
-                            self.again(&id)
-                        );
-                    }
-                    anyhow!(
-                        job["warnings"][0]
-                            .as_str()
-                            .unwrap_or("the service stopped")
-                            .to_owned()
-                    )
+                    let why = job["warnings"][0].as_str();
+                    anyhow!(why.unwrap_or("the service stopped").to_owned())
                 }
-                Err(error) if refusal(&error).is_some() => return Err(error),
+                Err(error) if refusal(&error).is_some_and(|status| status != 409) => {
+                    return Err(error);
+                }
                 Err(error) => error,
             };
+            if !why.is::<Interrupted>() && job::somebody_paused(self.client, &job_path).await {
+                bail!(
+                    "somebody paused this import; what was imported stays, and this goes on behind it:\n  {}",
+                    self.again(&id)
+                );
+            }
+            if refusal(&why).is_some() {
+                return Err(why);
+            }
             let last = input == Input::Once || tries >= TRIES || why.is::<Interrupted>();
             tries += 1;
             if !last {
@@ -250,8 +251,11 @@ pub async fn tell(client: &Client, output: Output, guid: &str, job: &Value) -> R
             failed => bail!("{} were not imported", users(failed)),
         },
         Some("failed") => {
-            let place = job["error"]["record"].as_u64();
-            let place = place.map_or_else(String::new, |n| format!(" at record {}", n + 1));
+            let place = match (&job["error"]["place"], job["error"]["record"].as_u64()) {
+                (Value::String(place), _) => format!(" at {place}"),
+                (_, Some(record)) => format!(" at record {}", record + 1),
+                _ => String::new(),
+            };
             bail!(
                 "the import ended early{place}: {}",
                 job["error"]["message"]
