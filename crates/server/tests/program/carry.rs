@@ -129,4 +129,12 @@ async fn a_move_goes_on_only_as_the_move_that_it_is() {
     assert_eq!(report["job"]["counts"]["updated"], USERS + 3, "{report}");
     let moved = crate::migrate::get(&stage.at, &to, f).await;
     assert_eq!(moved["attributes"], json!({"a": 2}), "{moved}");
+    // Whoever was there keeps their ids, also where those who come get new ones.
+    let more = ["--users", "--ids", "remap", "--on-conflict", "update"];
+    let report = run("old", "new", &more).report();
+    assert_eq!(report["job"]["counts"]["updated"], USERS + 3, "{report}");
+    assert!(
+        !report["warnings"].to_string().contains("new ids"),
+        "{report}"
+    );
 }

@@ -257,20 +257,39 @@ async fn an_interrupted_export_to_standard_output_leaves_nothing() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It is at work once its file is open, which has no name.
+    // Its file has no name, but is open.
     let open = format!("/proc/{}/fd", child.id());
-    while !std::fs::read_dir(&open).is_ok_and(|all| {
-        all.flatten().any(|one| {
-            let to = std::fs::read_link(one.path()).unwrap_or_default();
-            to.starts_with(&temporary)
-        })
-    }) {
+    let there = |one: std::fs::DirEntry| {
+        let to = std::fs::read_link(one.path()).unwrap_or_default();
+        to.starts_with(&temporary)
+            && std::fs::metadata(one.path()).is_ok_and(|file| file.len() > SOME / 2)
+    };
+    while !std::fs::read_dir(&open).is_ok_and(|all| all.flatten().any(there)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
     interrupt(&child);
     let outcome = Outcome::of(child);
     outcome.refused(&["interrupted; nothing was written"]);
     assert_eq!(outcome.out, "");
     assert_eq!(names(&temporary), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_that_did_not_come_whole_is_still_at_the_service() {
+    let stage = Stage::new().await;
+    let one = make(&stage.at, "one").await;
+    stage.federated(&one, USERS).await;
+    stage.way.narrow(30_000);
+    let words = ["bundle", "export", "--instance", "one", "-o", "b.vbundle"];
+    let child = stage.command(&words).spawn().unwrap();
+    while names(stage.folder.path()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    interrupt(&child);
+    let outcome = Outcome::of(child);
+    let job = stage.jobs(&one).await[0]["id"].as_str().unwrap().to_owned();
+    let download = format!("/management/v4/{one}/jobs/{job}/download");
+    outcome.refused(&["the service keeps the bundle", &download, "interrupted"]);
+    assert_eq!(names(stage.folder.path()), Vec::<String>::new());
+    assert!(stage.at.download(&download).await.is_some());
 }
