@@ -5,6 +5,7 @@ mod app;
 mod bundle;
 mod client;
 mod directory;
+mod files;
 mod instance;
 mod job;
 mod login;
@@ -15,6 +16,7 @@ mod split;
 mod stream;
 mod upload;
 mod users;
+mod words;
 
 use std::{
     io::Write,
@@ -92,6 +94,29 @@ impl Connection {
         let output = Output { json: self.json };
         let client = Client::sign_in(&self).await?;
         Ok((client, output))
+    }
+
+    /// These options as words of a command line, without a key.
+    fn words(&self) -> String {
+        let file = self
+            .api_key_file
+            .as_ref()
+            .map(|path| path.to_string_lossy());
+        let profile = Some(self.profile.as_str()).filter(|name| *name != "default");
+        let mut words = String::new();
+        for (option, value) in [
+            ("--url", self.url.as_deref()),
+            ("--api-key-file", file.as_deref()),
+            ("--profile", profile),
+        ] {
+            if let Some(value) = value {
+                words.push_str(&format!(" {option} {}", words::quoted(value)));
+            }
+        }
+        if self.api_key.is_some() {
+            words.push_str("  (with the same API key)");
+        }
+        words
     }
 
     /// The key that was given. The command line wins over the environment, which is why the latter is read here: a key in the

@@ -15,10 +15,12 @@ use super::{
     app::At,
     client::{Client, Request, refusal},
     directory::{Confirm, Secret},
+    files::{Force, To, input},
     job,
     output::{Output, print_json},
     stream,
     upload::{Bytes, Upload},
+    words::{people, quoted},
 };
 
 /// Everybody of an instance in one sealed file.
@@ -26,9 +28,11 @@ use super::{
 pub enum BundleCommand {
     /// Write everybody, with passwords, profiles, roles, states and ids, to a bundle sealed with a secret of yours.
     Export {
-        /// File to write, e.g. people.vbundle
+        /// File to write, e.g. people.vbundle; - for standard output
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         secret: Secret,
         #[command(flatten)]
@@ -48,7 +52,7 @@ pub enum BundleCommand {
         #[arg(long)]
         dry_run: bool,
         /// Go on with this job, whose upload was interrupted; the file is the same
-        #[arg(long, value_name = "JOB")]
+        #[arg(long, value_name = "JOB", value_parser = job::id)]
         resume: Option<String>,
         #[command(flatten)]
         secret: Secret,
@@ -77,13 +81,15 @@ pub async fn run(command: BundleCommand) -> Result<()> {
     match command {
         BundleCommand::Export {
             output: file,
+            force,
             secret,
             at,
         } => {
+            let to = To::new(Some(&file), force)?;
             let secret = secret.read(Confirm::Twice)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            export(&client, output, &guid, &secret, &file).await
+            export(&client, output, &guid, &secret, to).await
         }
         BundleCommand::Import {
             file,
@@ -94,9 +100,22 @@ pub async fn run(command: BundleCommand) -> Result<()> {
             secret,
             at,
         } => {
+            input(&file)?;
+            let secret_words = secret.words();
             let secret = secret.read(Confirm::Once)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
+            if let Some(job) = &resume {
+                let asked = [
+                    ("kind", json!("bundle_import")),
+                    ("ids", json!(ids)),
+                    ("onConflict", json!(on_conflict)),
+                    ("dryRun", json!(dry_run)),
+                ];
+                if let Some(ended) = job::known(&client, &guid, job, &asked).await? {
+                    return stream::tell(&client, output, &guid, &ended).await;
+                }
+            }
             let job = resume.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
             let upload = Upload {
                 client: &client,
@@ -108,7 +127,7 @@ pub async fn run(command: BundleCommand) -> Result<()> {
                 dry_run,
                 secret: &secret,
             };
-            import(&upload, &file).await
+            import(&upload, &file, &secret_words).await
         }
         BundleCommand::Digest { at } => {
             let (client, output) = at.connection.open().await?;
@@ -156,7 +175,7 @@ pub async fn digest(client: &Client, output: Output, guid: &str, what: &str) -> 
 }
 
 /// Uploads a file and follows its job. Ctrl-C tells how to go on.
-async fn import(upload: &Upload<'_>, file: &Path) -> Result<()> {
+async fn import(upload: &Upload<'_>, file: &Path, secret_words: &str) -> Result<()> {
     let (client, output, guid) = (upload.client, upload.output, upload.guid);
     let bytes = if file.as_os_str() == "-" {
         Bytes::StandardInput
@@ -164,12 +183,13 @@ async fn import(upload: &Upload<'_>, file: &Path) -> Result<()> {
         Bytes::File(file)
     };
     let again = format!(
-        "what arrived stays, and this goes on behind it:\n  vestibule bundle import {} --resume {} --ids {} --on-conflict {}{} --instance {guid}",
-        file.display(),
+        "what arrived stays, and this goes on behind it:\n  vestibule bundle import {} --resume {} --ids {} --on-conflict {}{}{secret_words} {}",
+        quoted(&file.to_string_lossy()),
         upload.job,
         upload.ids,
         upload.on_conflict,
         if upload.dry_run { " --dry-run" } else { "" },
+        client.at(guid),
     );
     let sent = tokio::select! {
         sent = upload.send(bytes) => sent,
@@ -183,13 +203,8 @@ async fn import(upload: &Upload<'_>, file: &Path) -> Result<()> {
     stream::tell(client, output, guid, &done).await
 }
 
-async fn export(
-    client: &Client,
-    output: Output,
-    guid: &str,
-    secret: &str,
-    file: &Path,
-) -> Result<()> {
+/// Has a bundle made; answers its job, which succeeded.
+async fn make(client: &Client, output: Output, guid: &str, secret: &str) -> Result<Value> {
     let path = format!("/management/v4/{guid}/bundle/export");
     let body = json!({ "encryptionSecret": secret });
     let started = client.post(&path, &body).await?;
@@ -202,23 +217,92 @@ async fn export(
                 .unwrap_or("the job did not succeed")
         );
     }
-    let id = done["id"].as_str().context("the service answered no job")?;
-    let download = format!("/management/v4/{guid}/jobs/{id}/download");
-    let answer = client.stream(Request::new(Method::GET, &download)).await?;
-    let part = PathBuf::from(format!("{}.part", file.display()));
-    let mut out = stream::private_file(&part)?;
-    out.set_len(0).context("cannot write the file")?;
-    job::copy(answer, &mut out).await?;
-    out.sync_all()
-        .and_then(|()| std::fs::rename(&part, file))
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(done)
+}
+
+async fn export(
+    client: &Client,
+    output: Output,
+    guid: &str,
+    secret: &str,
+    to: To<'_>,
+) -> Result<()> {
+    let done = make(client, output, guid, secret).await?;
+    let download = download_of(guid, &done)?;
+    let kept = || format!("the service keeps the bundle for a while: GET {download}");
+    let fetched = tokio::select! {
+        fetched = fetch(client, &download, to) => fetched,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+    };
+    fetched.with_context(kept)?;
+    let To::File(file, _) = to else {
+        return Ok(());
+    };
     let words = format!(
-        "{} people written to {}. Check it: vestibule bundle verify {}",
-        done["counts"]["added"],
+        "{} written to {}. Check it: vestibule bundle verify {}",
+        people(done["counts"]["added"].as_u64().unwrap_or(0)),
         file.display(),
-        file.display()
+        quoted(&file.to_string_lossy())
     );
     output.done(&words, &done)
+}
+
+/// Writes the file of a job. Nothing stays of one that does not come whole.
+async fn fetch(client: &Client, download: &str, to: To<'_>) -> Result<()> {
+    let answer = client.stream(Request::new(Method::GET, download)).await?;
+    let To::File(file, _) = to else {
+        return job::copy(answer, &mut std::io::stdout()).await;
+    };
+    let failed = || format!("cannot write {}", file.display());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut part = tempfile::Builder::new()
+        .prefix(".vestibule-")
+        .suffix(".part")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .with_context(failed)?;
+    job::copy(answer, part.as_file_mut()).await?;
+    part.as_file().sync_all().with_context(failed)?;
+    // Somebody may have made it meanwhile.
+    to.check()?;
+    part.persist(file).with_context(failed)?;
+    Ok(())
+}
+
+fn download_of(guid: &str, made: &Value) -> Result<String> {
+    let id = made["id"].as_str().context("the service answered no job")?;
+    Ok(format!("/management/v4/{guid}/jobs/{id}/download"))
+}
+
+/// Copies everybody of an instance to another one of the same service. Answers the job of the import.
+pub async fn carry(client: &Client, output: Output, source: &str, target: &str) -> Result<Value> {
+    // Nobody sees this secret: it seals everybody on the way.
+    let secret = uuid::Uuid::new_v4().to_string();
+    let made = make(client, output, source, &secret).await?;
+    let download = download_of(source, &made)?;
+    let job = uuid::Uuid::new_v4().to_string();
+    let upload = Upload {
+        client,
+        output,
+        guid: target,
+        job: &job,
+        ids: "keep",
+        on_conflict: "fail",
+        dry_run: false,
+        secret: &secret,
+    };
+    let bytes = Bytes::Job(client, &download, made["bytes"].as_u64());
+    let sent = tokio::select! {
+        sent = upload.send(bytes) => sent?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    };
+    let done = follow(client, output, target, &sent).await?;
+    let bundle = download.trim_end_matches("/download");
+    if let Err(error) = client.delete(bundle).await {
+        eprintln!("  note: the sealed bundle is still there, as the file of a job: {error:#}");
+    }
+    Ok(done)
 }
 
 /// Follows a job that was just started. Ctrl-C leaves it at work and tells how to come back to it.
@@ -227,11 +311,15 @@ async fn follow(client: &Client, output: Output, guid: &str, started: &Value) ->
         .as_str()
         .context("the service answered no job")?;
     let path = format!("/management/v4/{guid}/jobs/{id}");
+    let at = client.at(guid);
     tokio::select! {
-        done = job::watch(client, output, &path, "working") => done,
+        done = job::watch(client, output, &path, "working") => done.map_err(|error| match refusal(&error) {
+            Some(_) => error,
+            None => anyhow!("{error:#}; look how far it is with: vestibule job watch {id} {at}"),
+        }),
         _ = tokio::signal::ctrl_c() => bail!(
-            "the service goes on with the job; look at it with: vestibule job watch {id} --instance {guid}\n\
-             or let it rest: vestibule job pause {id} --instance {guid}"
+            "the service goes on with the job; look at it with: vestibule job watch {id} {at}\n\
+             or let it rest: vestibule job pause {id} {at}"
         ),
     }
 }

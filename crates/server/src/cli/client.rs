@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{Connection, profile};
+use super::{Connection, profile, words::quoted};
 
 /// A signed-in client. The token is renewed when four fifths of its life are over.
 pub struct Client {
@@ -15,6 +15,8 @@ pub struct Client {
     url: String,
     api_key: String,
     token: Mutex<Option<(String, Instant)>>,
+    /// Words of the command line that say which service this is and where its key is.
+    words: String,
 }
 
 impl Client {
@@ -34,9 +36,15 @@ impl Client {
                 .map(|p| p.api_key)
                 .with_context(|| no_key(&url, &connection.profile))?,
         };
-        let client = Self::new(&url, &api_key)?;
+        let mut client = Self::new(&url, &api_key)?;
+        client.words = connection.words();
         client.token().await?;
         Ok(client)
+    }
+
+    /// Words that make a command mean the same instance of the same service as this one.
+    pub fn at(&self, guid: &str) -> String {
+        format!("--instance {guid}{}", self.words)
     }
 
     /// A client that has not signed in yet.
@@ -51,6 +59,7 @@ impl Client {
             url: address(url)?,
             api_key: api_key.trim().to_owned(),
             token: Mutex::new(None),
+            words: format!(" --url {}", quoted(url)),
         })
     }
 

@@ -5,16 +5,23 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{app::At, stream};
+use super::{
+    app::At,
+    files::{Force, To, input},
+    stream,
+    words::quoted,
+};
 
 /// Cloud Directory users.
 #[derive(Subcommand)]
 pub enum DirectoryCommand {
     /// Write all directory users to a file; their password hashes are sealed with a secret of yours.
     Export {
-        /// File to write, NDJSON if it ends in .ndjson [default: standard output]
+        /// File to write, NDJSON if it ends in .ndjson; - for standard output [default: -]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         secret: Secret,
         #[command(flatten)]
@@ -53,6 +60,13 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// The option as words of a command line; the secret itself is never in them.
+    pub fn words(&self) -> String {
+        self.secret_file.as_ref().map_or_else(String::new, |path| {
+            format!(" --secret-file {}", quoted(&path.to_string_lossy()))
+        })
+    }
+
     /// Reads it, or asks for it.
     pub fn read(&self, confirm: Confirm) -> Result<String> {
         let secret = match (&self.secret_file, &self.secret) {
@@ -94,14 +108,16 @@ pub async fn run(command: DirectoryCommand) -> Result<()> {
     match command {
         DirectoryCommand::Export {
             output: file,
+            force,
             secret,
             at,
         } => {
+            let to = To::new(file.as_deref(), force)?;
             let secret = secret.read(Confirm::Twice)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
             let kind = stream::Kind::Directory(&secret);
-            stream::export(&client, output, &guid, kind, file.as_deref()).await
+            stream::export(&client, output, &guid, kind, to).await
         }
         DirectoryCommand::Import {
             file,
@@ -110,21 +126,22 @@ pub async fn run(command: DirectoryCommand) -> Result<()> {
             secret,
             at,
         } => {
+            input(&file)?;
+            let secret_words = secret.words();
             let secret = secret.read(Confirm::Once)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let kind = stream::Kind::Directory(&secret);
-            let job = stream::import(
-                &client,
+            let import = stream::Import {
+                client: &client,
                 output,
-                &guid,
-                kind,
-                &file,
-                &options,
+                guid: &guid,
+                kind: stream::Kind::Directory(&secret),
+                file: &file,
+                options: &options,
                 without_password,
-            )
-            .await?;
-            stream::tell(&client, output, &guid, &job).await
+                secret_words: &secret_words,
+            };
+            import.run().await
         }
     }
 }

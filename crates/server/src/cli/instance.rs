@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Connection,
     client::{Client, Request},
-    output::{Output, print},
+    output::{Output, print, print_json},
 };
 
 const COLUMNS: &[(&str, &str)] = &[
@@ -275,6 +275,10 @@ struct Copy {
 async fn duplicate(client: &Client, output: Output, copy: &Copy) -> Result<()> {
     let source = client.find_instance(&copy.source).await?;
     let source_guid = text(&source, "guid")?;
+    let with = |what: &str| copy.with.iter().any(|with| with == what);
+    if with("users") && !with("roles") {
+        no_roles(client, &source_guid).await?;
+    }
     let region = copy.region.as_deref().or(source["region_id"].as_str());
     let made = create(client, &copy.name, region).await?;
     let target = text(&made, "guid")?;
@@ -309,10 +313,48 @@ async fn duplicate(client: &Client, output: Output, copy: &Copy) -> Result<()> {
         }
     }
     let mut answer = json!({ "instance": made, "configuration": report });
-    if copy.with.iter().any(|what| what == "users") {
-        answer["users"] = super::stream::move_users(client, output, &source_guid, &target).await?;
+    let mut failed = None;
+    if with("users") {
+        let job = super::bundle::carry(client, output, &source_guid, &target).await;
+        let job = job.with_context(|| {
+            format!("instance {target} was made, but not everybody was copied to it")
+        })?;
+        let count = |name: &str| job["counts"][name].as_u64().unwrap_or(0);
+        if !output.json {
+            print(&format!(
+                "  users: {} copied, {} failed",
+                count("added"),
+                count("failed")
+            ))?;
+            super::stream::explain(client, &target, &job).await?;
+        }
+        if job["state"] != "succeeded" || count("failed") > 0 {
+            failed = Some(format!(
+                "not everybody was copied; look at it with: vestibule job show {} {}",
+                job["id"].as_str().unwrap_or_default(),
+                client.at(&target)
+            ));
+        }
+        answer["users"] = job;
     }
-    output.done("Done.", &answer)
+    match failed {
+        None => output.done("Done.", &answer),
+        Some(why) if output.json => print_json(&answer).and_then(|()| bail!(why)),
+        Some(why) => bail!(why),
+    }
+}
+
+/// Users without their roles would be refused one by one: better before there is an instance.
+async fn no_roles(client: &Client, source: &str) -> Result<()> {
+    let roles = client
+        .get(&format!("/management/v4/{source}/roles"), &[])
+        .await?;
+    match roles["roles"].as_array() {
+        Some(roles) if !roles.is_empty() => bail!(
+            "users may have roles of the source, which are not copied: say --with roles,users. Nothing was made"
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn text(value: &Value, member: &str) -> Result<String> {

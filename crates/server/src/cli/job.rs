@@ -72,8 +72,10 @@ const MEMBERS: &[(&str, &str)] = &[
     ("Id", "id"),
     ("Kind", "kind"),
     ("State", "state"),
+    ("Paused by", "pausedBy"),
     ("Waits for input", "waitsForInput"),
     ("Ids", "ids"),
+    ("Only where", "where"),
     ("Done", "counts.done"),
     ("Of", "counts.total"),
     ("Added", "counts.added"),
@@ -139,9 +141,17 @@ pub async fn run(command: JobCommand) -> Result<()> {
             copy(answer, &mut std::io::stdout()).await
         }
         JobCommand::Pause { id, at } => {
-            ask(&id, at, "pause", "The job rests soon, or does already.").await
+            let (output, job) = ask(&id, at, "pause").await?;
+            output.done("The job rests soon, or does already.", &job)
         }
-        JobCommand::Resume { id, at } => ask(&id, at, "resume", "The job goes on.").await,
+        JobCommand::Resume { id, at } => {
+            let (output, job) = ask(&id, at, "resume").await?;
+            let words = match job["state"].as_str() {
+                Some("paused") => "The job takes its input again: import it with --resume.",
+                _ => "The job goes on.",
+            };
+            output.done(words, &job)
+        }
         JobCommand::Cancel { id, at } => {
             let (client, output) = at.connection.open().await?;
             let base = base(&client, &at.instance).await?;
@@ -181,6 +191,82 @@ pub async fn watch(client: &Client, output: Output, path: &str, what: &str) -> R
     }
 }
 
+/// Reads the id of a job.
+pub fn id(text: &str) -> Result<String> {
+    let id = uuid::Uuid::parse_str(text).context("is not the id of a job")?;
+    Ok(id.to_string())
+}
+
+/// Looks whether a job that is to be gone on with is of this instance and was asked for like this: its kind, and how its command line
+/// said it. Answers it if it has ended.
+pub async fn known(
+    client: &Client,
+    guid: &str,
+    id: &str,
+    asked: &[(&str, Value)],
+) -> Result<Option<Value>> {
+    let path = format!("/management/v4/{guid}/jobs/{id}");
+    let job = match client.get(&path, &[]).await {
+        Ok(job) => job,
+        Err(error) if refusal(&error) == Some(404) => bail!(
+            "there is no job {id} at instance {guid} of {}: name the one that the import was begun at, or begin anew, without --resume",
+            client.url()
+        ),
+        Err(error) => return Err(error),
+    };
+    for (member, wanted) in asked {
+        if job[*member] == *wanted {
+            continue;
+        }
+        let said = job[*member].as_str().unwrap_or_default();
+        let how = match *member {
+            "kind" => bail!("job {id} is no such import, it is of kind {said}"),
+            "onConflict" => format!("with --on-conflict {said}"),
+            "ids" => format!("with --ids {said}"),
+            flag => {
+                let option = match flag {
+                    "dryRun" => "--dry-run",
+                    _ => "--without-password",
+                };
+                let with = if job[flag] == true { "with" } else { "without" };
+                format!("{with} {option}")
+            }
+        };
+        bail!("job {id} was begun {how}: go on {how}, or begin anew, without --resume");
+    }
+    if !matches!(
+        job["state"].as_str(),
+        Some("succeeded" | "failed" | "cancelled")
+    ) {
+        take_up(client, &path, &job).await?;
+        return Ok(None);
+    }
+    eprintln!("  note: this import had ended before; nothing was sent now");
+    Ok(Some(job))
+}
+
+/// Whether a job rests because somebody asked it to.
+pub async fn somebody_paused(client: &Client, path: &str) -> bool {
+    let job = client.get(path, &[]).await;
+    job.is_ok_and(|job| job["state"] == "paused" && by_a_person(&job))
+}
+
+/// A service that does not say who paused a job notes every reason but this one.
+fn by_a_person(job: &Value) -> bool {
+    match job["pausedBy"].as_str() {
+        Some(who) => who == "person",
+        None => job["warnings"][0].is_null(),
+    }
+}
+
+/// Lets a job take its input again that somebody paused: whoever goes on with it by its id wants that.
+pub async fn take_up(client: &Client, path: &str, job: &Value) -> Result<()> {
+    if job["state"] == "paused" && job["pausedBy"] == "person" {
+        client.post(&format!("{path}/resume"), &json!({})).await?;
+    }
+    Ok(())
+}
+
 /// Writes an answer as it comes.
 pub async fn copy(answer: reqwest::Response, out: &mut impl std::io::Write) -> Result<()> {
     use futures_util::StreamExt;
@@ -217,11 +303,11 @@ async fn list(client: &Client, base: &str, state: Option<&str>) -> Result<Vec<Va
     }
 }
 
-async fn ask(id: &str, at: At, what: &str, words: &str) -> Result<()> {
+/// Asks something of a job; answers it.
+async fn ask(id: &str, at: At, what: &str) -> Result<(Output, Value)> {
     let (client, output) = at.connection.open().await?;
     let base = base(&client, &at.instance).await?;
-    let job = client
-        .post(&format!("{base}/{id}/{what}"), &json!({}))
-        .await?;
-    output.done(words, &job)
+    let path = format!("{base}/{id}/{what}");
+    let job = client.post(&path, &json!({})).await?;
+    Ok((output, job))
 }

@@ -5,6 +5,7 @@
 //! id is all that is needed to go on after an interruption.
 
 mod access;
+mod name;
 mod people;
 mod report;
 mod settings;
@@ -15,14 +16,15 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use self::{
+    name::Asked,
     report::Report,
     side::{Given, Place, Side},
 };
-use super::{client::refusal, output::Output};
+use super::{client::refusal, job, output::Output, words::quoted};
 
 /// Move an instance.
 #[derive(Args)]
@@ -40,7 +42,7 @@ pub struct MigrateArguments {
     #[arg(long)]
     users: bool,
     /// Go on with a move of users that was interrupted
-    #[arg(long, value_name = "JOB", value_parser = job_id, conflicts_with = "dry_run")]
+    #[arg(long, value_name = "JOB", value_parser = job::id, conflicts_with = "dry_run")]
     resume: Option<String>,
     /// Change nothing; say what would happen
     #[arg(long)]
@@ -83,8 +85,12 @@ struct Move {
     on_conflict: String,
     /// Names the jobs at both sides.
     job: String,
+    /// Whether nothing is to be changed.
+    dry_run: bool,
     /// Whether that job was begun before.
     resumed: bool,
+    /// The command that moves those who changed since.
+    anew: String,
     /// Whether there may be a job to pause.
     begun: Cell<bool>,
     report: RefCell<Report>,
@@ -114,11 +120,22 @@ pub async fn run(arguments: MigrateArguments) -> Result<()> {
             from.guid
         );
     }
+    let asked = Asked {
+        from: &from.guid,
+        to: &to.guid,
+        ids: &arguments.ids,
+        on_conflict: &arguments.on_conflict,
+    };
+    let job = match &arguments.resume {
+        Some(job) => asked.check(job)?,
+        None => asked.name(uuid::Uuid::new_v4()),
+    };
     let report = RefCell::new(Report::new(&from, &to, arguments.dry_run));
-    let job = arguments.resume.clone();
     let this = Move {
-        resumed: job.is_some(),
-        job: job.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        resumed: arguments.resume.is_some(),
+        dry_run: arguments.dry_run,
+        job: job.to_string(),
+        anew: anew(&arguments),
         from,
         to,
         output,
@@ -153,7 +170,7 @@ impl Move {
             return Ok(());
         }
         self.check_roles(config).await?;
-        if arguments.dry_run {
+        if self.dry_run {
             self.rehearse().await
         } else {
             self.move_people().await
@@ -162,10 +179,17 @@ impl Move {
 
     /// Lets both sides rest.
     async fn interrupted(&self) -> Result<()> {
+        if self.dry_run {
+            self.forget_rehearsal().await;
+            bail!("interrupted; nothing was changed");
+        }
         if self.begun.get() {
             for side in [&self.from, &self.to] {
                 let path = side.path(&format!("jobs/{}/pause", self.job));
                 let paused = side.client.post(&path, &serde_json::json!({})).await;
+                if paused.is_ok() {
+                    side.until_it_rests(&self.job).await;
+                }
                 // There is no such job yet, or it has ended: then there is nothing to pause.
                 if let Err(error) = paused
                     && refusal(&error).is_none()
@@ -192,71 +216,52 @@ impl Move {
 
     /// The command that goes on. Holds no secret: keys come from where they came.
     fn again(&self, arguments: &MigrateArguments) -> String {
-        let mut words = vec![
-            String::from("vestibule migrate --from"),
-            quoted(&arguments.from.text()),
-            String::from("--to"),
-            quoted(&arguments.to.text()),
+        let more = [
+            (
+                "--ids",
+                Some(self.ids.as_str()).filter(|ids| *ids != "keep"),
+            ),
+            (
+                "--on-conflict",
+                Some(self.on_conflict.as_str()).filter(|policy| *policy != "fail"),
+            ),
+            ("--resume", Some(self.job.as_str())),
         ];
-        let mut option = |name: &str, value: &str| {
-            words.push(name.to_owned());
-            words.push(quoted(value));
-        };
-        if self.ids != "keep" {
-            option("--ids", &self.ids);
-        }
-        if self.on_conflict != "fail" {
-            option("--on-conflict", &self.on_conflict);
-        }
-        for (name, file) in [
-            ("--from-api-key-file", &arguments.from_api_key_file),
-            ("--to-api-key-file", &arguments.to_api_key_file),
-        ] {
-            if let Some(file) = file {
-                option(name, &file.display().to_string());
-            }
-        }
-        for (name, profile) in [
-            ("--from-profile", &arguments.from_profile),
-            ("--to-profile", &arguments.to_profile),
-        ] {
-            if let Some(profile) = profile {
-                option(name, profile);
-            }
-        }
-        option("--resume", &self.job);
-        if arguments.from_api_key.is_some() || arguments.to_api_key.is_some() {
-            words.push(String::from("  (with the same API keys)"));
-        }
-        words.join(" ")
+        command(arguments, &more)
     }
 }
 
-fn job_id(text: &str) -> Result<String> {
-    let id = uuid::Uuid::parse_str(text).context("is not the id of a job")?;
-    Ok(id.to_string())
+/// The command of a new move, of those who changed.
+fn anew(arguments: &MigrateArguments) -> String {
+    let ids = Some(arguments.ids.as_str()).filter(|ids| *ids != "keep");
+    let more = [("--ids", ids), ("--on-conflict", Some("update"))];
+    command(arguments, &more).replacen("migrate", "migrate --users", 1)
 }
 
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+/// A command with the same sides and keys as this one.
+fn command(arguments: &MigrateArguments, more: &[(&str, Option<&str>)]) -> String {
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let (from_file, to_file) = (
+        file(&arguments.from_api_key_file),
+        file(&arguments.to_api_key_file),
+    );
+    let (from, to) = (arguments.from.text(), arguments.to.text());
+    let sides = [
+        ("--from", Some(from.as_str())),
+        ("--to", Some(to.as_str())),
+        ("--from-api-key-file", from_file.as_deref()),
+        ("--to-api-key-file", to_file.as_deref()),
+        ("--from-profile", arguments.from_profile.as_deref()),
+        ("--to-profile", arguments.to_profile.as_deref()),
+    ];
+    let mut words = String::from("vestibule migrate");
+    for (name, value) in sides.iter().chain(more) {
+        if let Some(value) = value {
+            words.push_str(&format!(" {name} {}", quoted(value)));
+        }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("http://a.example:1:b"), "http://a.example:1:b");
-        assert_eq!(quoted("http://a:my shop"), "'http://a:my shop'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted("$(x)"), "'$(x)'");
-        assert_eq!(quoted(""), "''");
+    if arguments.from_api_key.is_some() || arguments.to_api_key.is_some() {
+        words.push_str("  (with the same API keys)");
     }
+    words
 }

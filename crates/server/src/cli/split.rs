@@ -17,8 +17,9 @@ use vestibule_engine::moving::predicate::{Partition, Predicate};
 use vestibule_wire::records::{Limits, RawRecord, RecordSplitter};
 
 use super::{
+    files::private_file,
     output::{print, print_json},
-    stream,
+    words,
 };
 
 /// Divide an export.
@@ -121,12 +122,12 @@ fn one(
     whole: &mut Whole,
 ) -> Result<()> {
     let user: Value = serde_json::from_slice(record.bytes)
-        .with_context(|| format!("record {} is not JSON", record.index))?;
+        .with_context(|| format!("record {} is not JSON", record.index + 1))?;
     whole.users += 1;
     whole.digest.add_record(record.bytes);
     match parts.get_mut(partition.part_of(&user)) {
         Some(part) => part.add(record.bytes),
-        None => bail!("record {} belongs to no part", record.index),
+        None => bail!("record {} belongs to no part", record.index + 1),
     }
 }
 
@@ -142,7 +143,7 @@ struct Part {
 impl Part {
     fn begin(path: PathBuf) -> Result<Self> {
         let unfinished = PathBuf::from(format!("{}.part", path.display()));
-        let file = stream::private_file(&unfinished)?;
+        let file = private_file(&unfinished)?;
         file.set_len(0).context("cannot write the file")?;
         let mut out = BufWriter::new(file);
         out.write_all(b"{\"users\":[")
@@ -176,8 +177,7 @@ impl Part {
         .and_then(|()| self.out.get_ref().sync_all())
         .and_then(|()| fs::rename(&self.unfinished, &self.path))
         .with_context(|| format!("cannot write {}", self.path.display()))?;
-        let what = if users == 1 { "user" } else { "users" };
-        eprintln!("{users} {what} written to {}", self.path.display());
+        eprintln!("{} written to {}", words::users(users), self.path.display());
         Ok(json!({
             "file": self.path.display().to_string(), "users": users, "digest": self.digest.to_string(),
         }))

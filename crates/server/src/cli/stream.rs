@@ -2,22 +2,25 @@
 
 mod export;
 mod import;
+mod part;
 
-use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
-
-use super::{
-    client::Client,
-    output::{Output, print},
-};
+use serde_json::Value;
 
 pub use export::export;
-pub use import::{ImportOptions, import, tell};
+pub use import::{Import, ImportOptions, explain, tell};
 
 /// How often a broken connection is tried again before giving up.
 pub const TRIES: u32 = 8;
+
+/// Waits before another try, longer each time; false when somebody does not want to wait.
+pub async fn wait(tries: u32) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(500) * tries) => true,
+        _ = tokio::signal::ctrl_c() => false,
+    }
+}
 
 /// Which users: they are exported and imported by different calls.
 #[derive(Clone, Copy)]
@@ -50,51 +53,4 @@ impl<'a> Kind<'a> {
             Self::Directory(_) => record["scimUser"]["originalId"].as_str(),
         }
     }
-}
-
-/// Copies all users of both kinds from one instance to another of the same service.
-pub async fn move_users(
-    client: &Client,
-    output: Output,
-    source: &str,
-    target: &str,
-) -> Result<Value> {
-    // Nobody sees this secret: it protects the hashes for the moment that they are in a file of this process.
-    let secret = uuid::Uuid::new_v4().to_string();
-    let folder = tempfile::tempdir().context("no temporary folder")?;
-    let mut answer = json!({});
-    for (name, kind) in [
-        ("federated", Kind::Federated),
-        ("directory", Kind::Directory(secret.as_str())),
-    ] {
-        let file = folder.path().join(format!("{name}.ndjson"));
-        export(client, output, source, kind, Some(&file)).await?;
-        let options = ImportOptions {
-            on_conflict: String::from("fail"),
-            dry_run: false,
-            resume: None,
-        };
-        let job = import(client, output, target, kind, &file, &options, false).await?;
-        if !output.json {
-            print(&format!(
-                "  {name} users: {} copied, {} failed",
-                job["counts"]["added"], job["counts"]["failed"]
-            ))?;
-        }
-        answer[name] = job;
-    }
-    Ok(answer)
-}
-
-/// Opens a file that only its owner reads, and keeps what is in it.
-pub fn private_file(path: &Path) -> Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{
     client::{Client, Request, refusal},
+    job,
     output::Output,
     stream::TRIES,
 };
@@ -59,6 +60,7 @@ impl Upload<'_> {
                     }
                     anyhow!(why)
                 }
+                Ok(Attempt::Paused) => bail!("somebody paused the job"),
                 Err(error) if refusal(&error).is_some() => return Err(error),
                 Err(error) => error,
             };
@@ -74,8 +76,8 @@ impl Upload<'_> {
     }
 
     async fn attempt(&self, bytes: Bytes<'_>) -> Result<Attempt> {
-        let path = format!("/management/v4/{}/jobs/{}", self.guid, self.job);
-        let offset = match self.client.get(&path, &[]).await {
+        let job_path = format!("/management/v4/{}/jobs/{}", self.guid, self.job);
+        let offset = match self.client.get(&job_path, &[]).await {
             Ok(job) if has_all(&job) => return Ok(Attempt::Whole(job)),
             Ok(job) => job["uploaded"].as_u64().unwrap_or(0),
             Err(error) if refusal(&error) == Some(404) => 0,
@@ -96,24 +98,38 @@ impl Upload<'_> {
             .stream_body(body);
         let sent = self.client.call(request).await;
         bar.finish_and_clear();
-        let job = sent?;
+        let job = match sent {
+            Ok(job) => job,
+            Err(error)
+                if refusal(&error) == Some(409)
+                    && job::somebody_paused(self.client, &job_path).await =>
+            {
+                return Ok(Attempt::Paused);
+            }
+            Err(error) => return Err(error),
+        };
         if has_all(&job) {
             return Ok(Attempt::Whole(job));
         }
+        if job::somebody_paused(self.client, &job_path).await {
+            return Ok(Attempt::Paused);
+        }
         let why = job["warnings"][0].as_str();
-        let Some(why) = why else {
-            bail!("somebody paused the job");
-        };
         Ok(Attempt::Broken {
             uploaded: job["uploaded"].as_u64().unwrap_or(0),
-            why: why.to_owned(),
+            why: why.unwrap_or("the service stopped").to_owned(),
         })
     }
 }
 
 enum Attempt {
     Whole(Value),
-    Broken { uploaded: u64, why: String },
+    Broken {
+        uploaded: u64,
+        why: String,
+    },
+    /// Somebody wants the job to rest.
+    Paused,
 }
 
 /// Whether a job needs no more of its file.

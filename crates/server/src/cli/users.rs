@@ -5,16 +5,22 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::{app::At, split, stream};
+use super::{
+    app::At,
+    files::{Force, To, input},
+    split, stream,
+};
 
 /// Profiles of federated users.
 #[derive(Subcommand)]
 pub enum UsersCommand {
     /// Write all known users of an instance to a file.
     Export {
-        /// File to write, NDJSON if it ends in .ndjson [default: standard output]
+        /// File to write, NDJSON if it ends in .ndjson; - for standard output [default: -]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         at: At,
     },
@@ -34,24 +40,31 @@ pub enum UsersCommand {
 /// Runs one.
 pub async fn run(command: UsersCommand) -> Result<()> {
     match command {
-        UsersCommand::Export { output: file, at } => {
+        UsersCommand::Export {
+            output: file,
+            force,
+            at,
+        } => {
+            let to = To::new(file.as_deref(), force)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            stream::export(
-                &client,
-                output,
-                &guid,
-                stream::Kind::Federated,
-                file.as_deref(),
-            )
-            .await
+            stream::export(&client, output, &guid, stream::Kind::Federated, to).await
         }
         UsersCommand::Import { file, options, at } => {
+            input(&file)?;
             let (client, output) = at.connection.open().await?;
             let guid = client.find_guid(&at.instance).await?;
-            let kind = stream::Kind::Federated;
-            let job = stream::import(&client, output, &guid, kind, &file, &options, false).await?;
-            stream::tell(&client, output, &guid, &job).await
+            let import = stream::Import {
+                client: &client,
+                output,
+                guid: &guid,
+                kind: stream::Kind::Federated,
+                file: &file,
+                options: &options,
+                without_password: false,
+                secret_words: "",
+            };
+            import.run().await
         }
         UsersCommand::Split(arguments) => split::run(&arguments),
     }

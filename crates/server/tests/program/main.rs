@@ -7,11 +7,15 @@
 )]
 
 mod bombs;
+mod carry;
 mod crash;
+mod files;
 mod mail;
 mod migrate;
 mod moving;
 mod process;
 mod proxy;
+mod resume;
 mod start;
 mod stop;
+mod throttle;

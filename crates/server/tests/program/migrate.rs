@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::process::{ADMIN_KEY, Administrator, Service, text};
 
-const USERS: u64 = 1200;
+pub const USERS: u64 = 1200;
 /// Salted SHA-512 of [`PASSWORD`].
 const HASH: &str = "{SSHA512}on1RX5e0hrIm7Gx2wAMTdqlGiNHXdZsJEVcB39oGzHchpQaNDAva0PCALewepx9Ghf1vBFK38f7/tdfVPCylemNyYXNoLXRlc3Qtc2FsdDE=";
 const PASSWORD: &str = "kill -9 is not the end";
@@ -78,14 +78,14 @@ impl Stage {
 }
 
 /// What a command did.
-struct Outcome {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Outcome {
-    fn of(mut child: Child) -> Self {
+    pub fn of(mut child: Child) -> Self {
         let mut err = child.stderr.take().unwrap();
         let err = std::thread::spawn(move || {
             let mut text = String::new();
@@ -107,13 +107,13 @@ impl Outcome {
     }
 
     #[track_caller]
-    fn report(&self) -> Value {
+    pub fn report(&self) -> Value {
         assert_eq!(self.code, Some(0), "{} {}", self.out, self.err);
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {}", self.out))
     }
 
     #[track_caller]
-    fn refused(&self, words: &[&str]) {
+    pub fn refused(&self, words: &[&str]) {
         assert_eq!(self.code, Some(1), "{} {}", self.out, self.err);
         for word in words {
             assert!(self.err.contains(word), "no {word:?} in {}", self.err);
@@ -122,20 +122,20 @@ impl Outcome {
     }
 
     /// The words of the command that goes on, as it was printed.
-    fn again(&self) -> Option<String> {
+    pub fn again(&self) -> Option<String> {
         let line = self.err.lines().find(|line| line.contains("--resume"))?;
         Some(line.trim().to_owned())
     }
 }
 
-fn program(home: &Path) -> Command {
+pub fn program(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     clean(&mut command, home);
     command
 }
 
 /// Nothing of whoever runs the tests.
-fn clean(command: &mut Command, home: &Path) {
+pub fn clean(command: &mut Command, home: &Path) {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -148,7 +148,7 @@ fn clean(command: &mut Command, home: &Path) {
 }
 
 /// Runs a command as it was printed, through a shell.
-fn typed(command: &str, home: &Path) -> Command {
+pub fn typed(command: &str, home: &Path) -> Command {
     let rest = command
         .strip_prefix("vestibule ")
         .expect("a command of ours");
@@ -161,13 +161,13 @@ fn typed(command: &str, home: &Path) -> Command {
     shell
 }
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let id = child.id().to_string();
     let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
     assert!(sent.success());
 }
 
-async fn make(at: &Administrator, name: &str) -> String {
+pub async fn make(at: &Administrator, name: &str) -> String {
     let body = json!({ "name": name });
     let (status, made) = at
         .call("POST", "/v2/resource_instances", Some(&body))
@@ -177,7 +177,7 @@ async fn make(at: &Administrator, name: &str) -> String {
     text(&made, "guid")
 }
 
-async fn get(at: &Administrator, guid: &str, path: &str) -> Value {
+pub async fn get(at: &Administrator, guid: &str, path: &str) -> Value {
     let path = format!("/management/v4/{guid}/{path}");
     let (status, answer) = at.call("GET", &path, None).await.unwrap();
     assert_eq!(status, 200, "{path}: {answer}");
@@ -191,7 +191,7 @@ async fn set(at: &Administrator, guid: &str, method: &str, path: &str, body: Val
     answer
 }
 
-async fn summary(at: &Administrator, guid: &str) -> Value {
+pub async fn summary(at: &Administrator, guid: &str) -> Value {
     let text = at
         .text(&format!("/management/v4/{guid}/bundle/digest"))
         .await
@@ -201,7 +201,7 @@ async fn summary(at: &Administrator, guid: &str) -> Value {
 }
 
 /// Configuration of every kind.
-async fn configure(at: &Administrator, guid: &str) {
+pub async fn configure(at: &Administrator, guid: &str) {
     for (path, body) in [
         (
             "config/tokens",
@@ -265,7 +265,7 @@ async fn configure(at: &Administrator, guid: &str) {
 }
 
 /// People of every kind, whose roles exist.
-async fn people(at: &Administrator, guid: &str) {
+pub async fn people(at: &Administrator, guid: &str) {
     let users: String = (0..USERS)
         .map(|n| {
             let user = json!({
@@ -321,6 +321,7 @@ async fn move_everything(arguments: [&[&str]; 2]) {
         "Would move old shop to new shop",
         "application shop: created",
         "signing keys",
+        "did not look at each",
         "Nothing was changed.",
     ] {
         assert!(shown.out.contains(words), "no {words:?} in {}", shown.out);
@@ -576,7 +577,7 @@ async fn what_cannot_be_moved_is_refused_before_anything_changes() {
     // A move that nobody knows.
     stage
         .run(&["--resume", nowhere])
-        .refused(&["neither side knows"]);
+        .refused(&["is no move of instance"]);
     // Usage.
     for arguments in [
         ["--from", "http://127.0.0.1:8080"],

@@ -11,7 +11,7 @@ use super::{Move, settings::list, side::Side};
 use crate::cli::{
     bundle,
     client::refusal,
-    job,
+    job, stream,
     upload::{Bytes, Upload},
 };
 
@@ -34,16 +34,7 @@ impl Move {
         if carried || self.resumed {
             return Ok(());
         }
-        let (there, here) = (self.from.get("roles").await?, self.to.get("roles").await?);
-        let missing: Vec<&str> = list(&there["roles"])
-            .iter()
-            .filter(|role| {
-                !list(&here["roles"])
-                    .iter()
-                    .any(|r| r["name"] == role["name"])
-            })
-            .filter_map(|role| role["name"].as_str())
-            .collect();
+        let missing = self.missing_roles().await?;
         if !missing.is_empty() {
             bail!(
                 "the target lacks roles that people of the source may have: {}. Move the configuration too (--config --users), or make them there",
@@ -53,12 +44,68 @@ impl Move {
         Ok(())
     }
 
-    /// Says who would move.
+    /// Names of roles that only the source has.
+    async fn missing_roles(&self) -> Result<Vec<String>> {
+        let (there, here) = (self.from.get("roles").await?, self.to.get("roles").await?);
+        let known = |role: &Value| {
+            list(&here["roles"])
+                .iter()
+                .any(|r| r["name"] == role["name"])
+        };
+        Ok(list(&there["roles"])
+            .iter()
+            .filter(|role| !known(role))
+            .filter_map(|role| role["name"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Says who would move. Where people may be refused because the target has them, everybody is looked at, as the move would.
     pub(super) async fn rehearse(&self) -> Result<()> {
         let source = self.digest(&self.from).await?;
         let target = self.digest(&self.to).await?;
-        self.report.borrow_mut().rehearsed(source, target);
+        let there = target["counts"]["people"].as_u64().unwrap_or(0);
+        // A role that a rehearsal does not make would have all that have it refused.
+        let looked_at = there > 0 && self.missing_roles().await?.is_empty();
+        let job = if looked_at {
+            let job = self.rehearse_import().await;
+            self.forget_rehearsal().await;
+            Some(job?)
+        } else {
+            None
+        };
+        let mut report = self.report.borrow_mut();
+        report.rehearsed([source, target], job, &self.on_conflict);
         Ok(())
+    }
+
+    /// Makes the bundle, and has the target say what it would do with it.
+    async fn rehearse_import(&self) -> Result<Value> {
+        self.make(false).await?;
+        self.send().await?;
+        let done = self.import().await?;
+        if !self.output.json {
+            stream::explain(&self.to.client, &self.to.guid, &done).await?;
+        }
+        Ok(done)
+    }
+
+    /// Takes away what a rehearsal left at both sides.
+    pub(super) async fn forget_rehearsal(&self) {
+        for side in [&self.from, &self.to] {
+            let path = side.path(&format!("jobs/{}", self.job));
+            // A live one is cancelled first, an ended one is removed.
+            for _ in 0..2 {
+                let gone = side.client.delete(&path).await;
+                match gone {
+                    Ok(_) => side.until_it_rests(&self.job).await,
+                    Err(error) if refusal(&error).is_some() => break,
+                    Err(error) => {
+                        eprintln!("job {} is still at the {}: {error:#}", self.job, side.name);
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     /// Moves everybody, or goes on with it.
@@ -70,12 +117,27 @@ impl Move {
         };
         self.begun.set(true);
         let known = self.job_at(&self.to).await?;
+        if let Some(job) = &known {
+            if job["kind"] != "bundle_import" {
+                bail!("{} is no move", self.job);
+            }
+            if job["state"] == "succeeded" {
+                let words = format!(
+                    "This move had ended before, and nobody was moved now. To move those who changed since: {}",
+                    self.anew
+                );
+                self.report.borrow_mut().note(words);
+            }
+        }
         if known.as_ref().is_none_or(|job| !job["uploaded"].is_null()) {
             self.make(known.is_some()).await?;
+            if let Some(job) = &known {
+                let path = self.to.path(&format!("jobs/{}", self.job));
+                job::take_up(&self.to.client, &path, job).await?;
+            }
             self.send().await?;
         }
         let done = self.import().await?;
-        self.begun.set(false);
         let exported = self.job_at(&self.from).await?;
         let exported = exported.and_then(|job| job["digest"].as_str().map(str::to_owned));
         self.forget().await;
@@ -86,7 +148,9 @@ impl Move {
             exported,
             before,
         };
-        self.report.borrow_mut().people(moved, self.ids == "remap");
+        self.begun.set(false);
+        let mut report = self.report.borrow_mut();
+        report.people(moved, self.ids == "remap", &self.anew);
         Ok(())
     }
 
@@ -131,7 +195,7 @@ impl Move {
             job: &self.job,
             ids: &self.ids,
             on_conflict: &self.on_conflict,
-            dry_run: false,
+            dry_run: self.dry_run,
             secret: &secret,
         };
         let bytes = Bytes::Job(&self.from.client, &download, made["bytes"].as_u64());

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use vestibule_crypto::content_digest::ContentDigest;
 
 use super::{people::Moved, settings::Settings, side::Side};
-use crate::cli::output::{Output, print, print_json};
+use crate::cli::{
+    output::{Output, print, print_json},
+    words::people,
+};
 
 /// What no move carries.
 const STAYS: [&str; 4] = [
@@ -14,6 +17,13 @@ const STAYS: [&str; 4] = [
     "client ids and secrets of applications: those that are created have their own",
     "the account's API keys, service credentials and policies, anonymous profiles, jobs and mails",
 ];
+
+const NEW_IDS: &str = "ids are new";
+const NOT_ALL: &str = "somebody was refused, or was at the target before";
+const EXPORT_GONE: &str =
+    "the source does not know any more what was exported, and differs from the target now";
+const BEFORE_UNKNOWN: &str =
+    "the move was interrupted, and nobody knows what the target held when it began";
 
 const KINDS: [(&str, &str); 6] = [
     ("People", "people"),
@@ -47,8 +57,8 @@ pub struct Report {
 enum Comparison {
     /// The target holds what was exported, besides what it held before.
     Same,
-    /// Ids are others, or somebody was refused or was there before: digests cannot be the same.
-    None,
+    /// Digests cannot be compared, and why.
+    None(&'static str),
     /// They should be the same, and are not.
     Different,
 }
@@ -87,43 +97,66 @@ impl Report {
         self.settings = Some(settings);
     }
 
-    pub fn rehearsed(&mut self, source: Value, target: Value) {
-        if count(&target, "people") > 0 {
+    /// `job` is what the target said that it would do with everybody, if it was asked.
+    pub fn rehearsed(
+        &mut self,
+        [source, target]: [Value; 2],
+        job: Option<Value>,
+        on_conflict: &str,
+    ) {
+        let there = count(&target, "people");
+        if there > 0 {
+            let what = match on_conflict {
+                "skip" => "stays at the target as they are there",
+                "update" => "becomes at the target what they are at the source",
+                _ => "is refused",
+            };
             self.warnings.push(format!(
-                "The target holds {} people already. Who is at both is dealt with as --on-conflict says.",
-                count(&target, "people")
+                "The target holds {there} people already. Who is at both {what}, by --on-conflict {on_conflict}."
             ));
         }
+        if job.is_none() {
+            self.warnings.push(String::from(
+                "This rehearsal counted people, but did not look at each: whether somebody would be refused is only seen by the move.",
+            ));
+        }
+        self.job = job;
         (self.source, self.target) = (Some(source), Some(target));
     }
 
-    /// `remapped` says that everybody got new ids.
-    pub fn people(&mut self, moved: Moved, remapped: bool) {
+    /// `remapped` says that those who were added got new ids, `anew` how those are moved who changed.
+    pub fn people(&mut self, moved: Moved, remapped: bool, anew: &str) {
         let counted = |name: &str| moved.job["counts"][name].as_u64().unwrap_or(0);
         let all_added = counted("added") == counted("done");
         self.comparison = Some(match &moved.exported {
-            _ if remapped || !all_added => Comparison::None,
+            _ if !all_added => Comparison::None(NOT_ALL),
+            _ if remapped => Comparison::None(NEW_IDS),
             Some(exported) => compare(exported, moved.before.as_ref(), &moved.target),
             // The source does not know any more: what it holds now will do if it is the same.
             None if moved.source["digest"] == moved.target["digest"] => Comparison::Same,
-            None => Comparison::None,
+            None => Comparison::None(EXPORT_GONE),
         });
         let exported = moved.exported.as_deref();
         if exported.is_some_and(|exported| moved.source["digest"] != exported) {
             self.warnings.push(String::from(
                 "The source changed since it was exported: who was added or changed, or signed in, meanwhile is not at the target in that state.",
             ));
-            self.steps.push(String::from(
-                "Keep people from changing the source, and move those who changed meanwhile: the same command with --users --on-conflict update.",
+            self.steps.push(format!(
+                "Keep people from changing the source, and move those who changed meanwhile: {anew}"
             ));
         }
         for warning in moved.job["warnings"].as_array().into_iter().flatten() {
             self.warnings.extend(warning.as_str().map(str::to_owned));
         }
-        if remapped {
+        if remapped && counted("added") > 0 {
             let job = moved.job["id"].as_str().unwrap_or_default();
+            let who = if all_added {
+                String::from("Everybody has")
+            } else {
+                format!("The {} who were added have", counted("added"))
+            };
             self.warnings.push(format!(
-                "Everybody has new ids, and tokens another `sub`: GET /management/v4/…/jobs/{job}/map at the target lists old and new."
+                "{who} new ids, and tokens another `sub`: GET /management/v4/…/jobs/{job}/map at the target lists old and new."
             ));
         }
         self.job = Some(moved.job);
@@ -174,10 +207,18 @@ impl Report {
             .job
             .as_ref()
             .map_or(0, |job| job["counts"]["failed"].as_u64().unwrap_or(0));
+        if failed > 0 && self.dry_run {
+            bail!("{} would not be moved", people(failed));
+        }
         if failed > 0 {
             let job = self.job.as_ref().and_then(|job| job["id"].as_str());
             bail!(
-                "{failed} people were not moved; who and why: vestibule job report {} {}",
+                "{} not moved; who and why: vestibule job report {} {}",
+                if failed == 1 {
+                    String::from("1 person was")
+                } else {
+                    format!("{failed} people were")
+                },
                 job.unwrap_or_default(),
                 self.at
             );
@@ -232,9 +273,9 @@ impl Report {
             Some(Comparison::Different) => {
                 print("The target does not hold what was exported: the digests differ.")
             }
-            Some(Comparison::None) => print(
-                "The digests cannot be compared: ids are new, or somebody was refused or was at the target before.",
-            ),
+            Some(Comparison::None(why)) => {
+                print(&format!("The digests cannot be compared: {why}."))
+            }
             None => Ok(()),
         }
     }
@@ -262,7 +303,7 @@ impl Report {
             "digestsAgree": self.comparison.and_then(|compared| match compared {
                 Comparison::Same => Some(true),
                 Comparison::Different => Some(false),
-                Comparison::None => None,
+                Comparison::None(_) => None,
             }),
             "notCarried": STAYS, "warnings": self.warnings, "nextSteps": self.steps,
         })
@@ -301,7 +342,7 @@ fn compare(exported: &str, before: Option<&Value>, target: &Value) -> Comparison
     }
     let Some(before) = before.and_then(|before| before["digest"].as_str().and_then(read)) else {
         // The move was interrupted, and nobody knows what the target held when it began.
-        return Comparison::None;
+        return Comparison::None(BEFORE_UNKNOWN);
     };
     let mut sum = before;
     sum.combine(&exported);
@@ -336,6 +377,9 @@ mod tests {
         assert_eq!(compared(Some(&["c"]), &["c", "a", "b"]), Comparison::Same);
         assert_eq!(compared(Some(&["c"]), &["a", "c"]), Comparison::Different);
         assert_eq!(compared(Some(&[]), &["a"]), Comparison::Different);
-        assert_eq!(compared(None, &["a", "b", "c"]), Comparison::None);
+        assert_eq!(
+            compared(None, &["a", "b", "c"]),
+            Comparison::None(BEFORE_UNKNOWN)
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! One side of a move: a service, an instance there, and the key to it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -117,6 +117,18 @@ impl Side {
     /// A path of the management plane.
     pub fn path(&self, rest: &str) -> String {
         format!("/management/v4/{}/{rest}", self.guid)
+    }
+
+    /// Waits a little for a job that was asked to rest: whoever goes on at once is to find it at rest.
+    pub async fn until_it_rests(&self, job: &str) {
+        let path = self.path(&format!("jobs/{job}"));
+        for _ in 0..40 {
+            let shown = self.client.get(&path, &[]).await;
+            if !shown.is_ok_and(|job| job["state"] == "running" || job["state"] == "queued") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
     }
 
     /// GET of the management plane.

@@ -1,83 +1,96 @@
 //! Out: users received into a file.
 
-use std::{
-    io::{BufRead, BufReader, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use indicatif::ProgressBar;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Kind, TRIES, private_file};
+use super::{Kind, TRIES, part::Part, wait};
 use crate::cli::{
     client::{Client, Request, refusal},
-    output::Output,
+    files::{To, beside, private_file},
+    output::{Output, print_json},
+    words::users,
 };
 
-/// Writes all users to a file: NDJSON if its name ends in .ndjson, otherwise an export as App ID's. An interrupted export leaves
-/// `FILE.part`, and the next one goes on with it.
+/// Writes all users: NDJSON if the file's name ends in .ndjson, otherwise an export as App ID's. An interrupted export leaves `FILE.part`,
+/// and the next one of the same instance goes on with it.
 pub async fn export(
     client: &Client,
     output: Output,
     guid: &str,
     kind: Kind<'_>,
-    to: Option<&Path>,
+    to: To<'_>,
 ) -> Result<()> {
-    let part = match to {
-        Some(path) => PathBuf::from(format!("{}.part", path.display())),
-        None => std::env::temp_dir().join(format!("vestibule-{}.part", uuid::Uuid::new_v4())),
-    };
-    let mut file = private_file(&part)?;
-    let (mut users, mut after) = good_part(&mut file, kind)?;
-    if users > 0 {
-        eprintln!("going on behind the {users} users in {}", part.display());
+    let mut part = Part::open(client, guid, kind, to)?;
+    let mut resumed = part.users > 0;
+    if resumed {
+        eprintln!("{}", part.place().replace("the same command", "this"));
     }
     let bar = output.counter("exporting");
-    bar.set_position(users);
-    let (mut tries, mut resumed) = (0, users > 0);
+    bar.set_position(part.users);
+    let mut tries = 0;
     let summary = loop {
-        let before = users;
-        let call = receive(client, guid, kind, &after, &mut file, &bar, &mut users);
+        let before = part.users;
+        let after = part.last.clone();
         let received = tokio::select! {
-            received = call => received,
-            _ = tokio::signal::ctrl_c() => {
-                bail!("interrupted; run the same command again to go on behind the users in {}", part.display())
+            received = receive(client, guid, kind, &after, &mut part, &bar) => Some(received),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        let error = match received {
+            Some(Ok(summary)) => break summary,
+            Some(Err(error)) => error,
+            None => {
+                part.keep_whole(kind)?;
+                bail!("interrupted; {}", part.place());
             }
         };
-        match received {
-            Ok(summary) => break summary,
-            Err(error) => {
-                // What was received whole is kept.
-                (users, after) = good_part(&mut file, kind)?;
-                resumed = users > 0;
-                tries = if users > before { 1 } else { tries + 1 };
-                if tries > TRIES || refusal(&error).is_some() {
-                    return Err(error.context(format!(
-                        "{users} users are in {}; the same command goes on behind them",
-                        part.display()
-                    )));
-                }
-                bar.println(format!("the connection broke ({error:#}); going on"));
-                tokio::time::sleep(Duration::from_millis(500) * tries).await;
-            }
+        // What was received whole is kept.
+        part.keep_whole(kind)?;
+        resumed = part.users > 0;
+        tries = if part.users > before { 1 } else { tries + 1 };
+        if tries > TRIES || refusal(&error).is_some() {
+            return Err(error.context(part.place()));
+        }
+        bar.println(format!("the connection broke ({error:#}); going on"));
+        if !wait(tries).await {
+            bail!("interrupted; {}", part.place());
         }
     };
     bar.finish_and_clear();
-    file.sync_all().context("cannot write the file")?;
-    finish(&part, to, users)?;
+    part.file.sync_all().context("cannot write the file")?;
+    finish(&mut part, to)?;
+    tell(&part, to, &summary, resumed, output)
+}
+
+/// Says what was written, and what an export does not hold.
+fn tell(part: &Part, to: To<'_>, summary: &Value, resumed: bool, output: Output) -> Result<()> {
     // One that went on behind a break was only told of the rest.
     let about = if resumed { "at least " } else { "" };
+    if let To::File(path, _) = to {
+        if output.json {
+            print_json(&json!({
+                "file": path.display().to_string(), "users": part.users, "resumed": resumed,
+                "moments": summary["moments"].as_u64().unwrap_or(1) + u64::from(resumed), "lost": summary["lost"],
+            }))?;
+        } else {
+            eprintln!("{} written to {}", users(part.users), path.display());
+        }
+    }
     if let Some(words) = not_carried(&summary["lost"], about) {
         eprintln!("  note: this format does not carry {words}; `vestibule bundle export` does");
     }
     if let Some(anonymous) = summary["lost"]["anonymousUsers"].as_u64() {
         eprintln!("  note: {anonymous} anonymous profiles stay behind, as in every export");
     }
-    if summary["moments"].as_u64().unwrap_or(1) > 1 {
+    if resumed {
+        eprintln!(
+            "  note: this export was interrupted and went on, so it is not of one moment: who came or was changed meanwhile may be missing or as before"
+        );
+    } else if summary["moments"].as_u64().unwrap_or(1) > 1 {
         eprintln!("  note: this export took so long that it is not of one moment");
     }
     Ok(())
@@ -111,9 +124,8 @@ async fn receive(
     guid: &str,
     kind: Kind<'_>,
     after: &str,
-    file: &mut std::fs::File,
+    part: &mut Part,
     bar: &ProgressBar,
-    users: &mut u64,
 ) -> Result<Value> {
     let path = format!("/management/v4/{guid}/{}/export/stream", kind.path());
     let mut request =
@@ -135,76 +147,45 @@ async fn receive(
                     serde_json::from_slice(&line).context("the summary is not JSON")?;
                 return Ok(summary["summary"].clone());
             }
-            file.write_all(&line).context("cannot write the file")?;
+            part.file
+                .write_all(&line)
+                .context("cannot write the file")?;
             line.clear();
-            *users += 1;
+            part.users += 1;
         }
         line.extend_from_slice(rest);
-        bar.set_position(*users);
+        bar.set_position(part.users);
     }
     bail!("the answer ended before its summary")
 }
 
-/// Cuts a file to its whole lines; how many there are, and the id of the last.
-fn good_part(file: &mut std::fs::File, kind: Kind<'_>) -> Result<(u64, String)> {
-    let failed = "cannot read the part of the file that is there";
-    file.seek(SeekFrom::Start(0)).context(failed)?;
-    let mut reader = BufReader::new(&*file);
-    let (mut lines, mut length) = (0, 0);
-    let (mut line, mut last) = (Vec::new(), Vec::new());
-    loop {
-        line.clear();
-        let n = reader.read_until(b'\n', &mut line).context(failed)?;
-        if n == 0 || line.last() != Some(&b'\n') {
-            break;
-        }
-        lines += 1;
-        length += n as u64;
-        std::mem::swap(&mut line, &mut last);
-    }
-    file.set_len(length).context(failed)?;
-    file.seek(SeekFrom::Start(length)).context(failed)?;
-    if last.is_empty() {
-        return Ok((0, String::new()));
-    }
-    let record: Value = serde_json::from_slice(&last)
-        .context("the part of the file that is there is no export; remove it first")?;
-    let id = kind.id(&record).context(
-        "the part of the file that is there is no export of such users; remove it first",
-    )?;
-    Ok((lines, id.to_owned()))
-}
-
 /// Gives the file its name and form, or prints it.
-fn finish(part: &Path, to: Option<&Path>, users: u64) -> Result<()> {
-    let lines = BufReader::new(std::fs::File::open(part).context("cannot read the file")?);
-    match to {
-        None => {
-            write_export(lines, &mut std::io::stdout().lock(), users)?;
-            std::fs::remove_file(part).context("cannot remove a temporary file")?;
-            return Ok(());
-        }
-        Some(path) if path.extension().is_some_and(|ending| ending == "ndjson") => {
-            std::fs::rename(part, path)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Some(path) => {
-            let whole = PathBuf::from(format!("{}.whole", path.display()));
-            let mut out = std::io::BufWriter::new(private_file(&whole)?);
-            out.get_mut().set_len(0).context("cannot write the file")?;
-            write_export(lines, &mut out, users)?;
-            let file = out.into_inner().context("cannot write the file")?;
-            file.sync_all()
-                .and_then(|()| std::fs::rename(&whole, path))
-                .and_then(|()| std::fs::remove_file(part))
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
+fn finish(part: &mut Part, to: To<'_>) -> Result<()> {
+    part.file
+        .seek(SeekFrom::Start(0))
+        .context("cannot read the file")?;
+    let lines = BufReader::new(&part.file);
+    let (To::File(path, _), Some(unfinished)) = (to, &part.path) else {
+        return write_export(lines, &mut std::io::stdout().lock(), part.users);
+    };
+    // Somebody may have made it meanwhile.
+    to.check()
+        .with_context(|| format!("everybody is in {}", unfinished.display()))?;
+    if path.extension().is_some_and(|ending| ending == "ndjson") {
+        std::fs::rename(unfinished, path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        return part.forget();
     }
-    if let Some(path) = to {
-        let what = if users == 1 { "user" } else { "users" };
-        eprintln!("{users} {what} written to {}", path.display());
-    }
-    Ok(())
+    let whole = beside(path, ".whole");
+    let mut out = std::io::BufWriter::new(private_file(&whole)?);
+    out.get_mut().set_len(0).context("cannot write the file")?;
+    write_export(lines, &mut out, part.users)?;
+    let file = out.into_inner().context("cannot write the file")?;
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&whole, path))
+        .and_then(|()| std::fs::remove_file(unfinished))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    part.forget()
 }
 
 /// App ID's form of an export, a user a line.
@@ -245,20 +226,5 @@ mod tests {
             None
         );
         assert_eq!(not_carried(&Value::Null, ""), None);
-    }
-
-    #[test]
-    fn a_part_of_an_export_is_cut_to_whole_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.part");
-        std::fs::write(&path, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":").unwrap();
-        let mut file = private_file(&path).unwrap();
-        let good = good_part(&mut file, Kind::Federated).unwrap();
-        assert_eq!(good, (2, String::from("b")));
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"
-        );
-        assert!(good_part(&mut file, Kind::Directory("x")).is_err());
     }
 }

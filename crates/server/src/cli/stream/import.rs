@@ -2,16 +2,20 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::StreamExt;
 use indicatif::ProgressBar;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Kind, TRIES};
+use super::{Kind, TRIES, wait};
 use crate::cli::{
     client::{Client, Request, refusal},
+    files::{Input, input},
+    job,
     output::{Output, print, print_json},
     upload::parts_of,
+    words::{quoted, users},
 };
 
 /// What an import is asked for.
@@ -24,87 +28,169 @@ pub struct ImportOptions {
     #[arg(long)]
     pub dry_run: bool,
     /// Go on with this job, which was interrupted; the file is the same
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = job::id)]
     pub resume: Option<String>,
 }
 
-/// Sends a file as one body and follows its job. Answers the job.
-pub async fn import(
-    client: &Client,
-    output: Output,
-    guid: &str,
-    kind: Kind<'_>,
-    file: &Path,
-    options: &ImportOptions,
-    without_password: bool,
-) -> Result<Value> {
-    let standard_input = file.as_os_str() == "-";
-    let job = match &options.resume {
-        Some(job) => job.clone(),
-        None => uuid::Uuid::new_v4().to_string(),
-    };
-    let command = match kind {
-        Kind::Federated => "users",
-        Kind::Directory(_) => "directory",
-    };
-    let again = format!(
-        "vestibule {command} import {} --resume {job} --on-conflict {}",
-        file.display(),
-        options.on_conflict
-    );
-    let bar = output.counter("importing");
-    let path = format!("/management/v4/{guid}/{}/import/stream", kind.path());
-    let job_path = format!("/management/v4/{guid}/jobs/{job}");
-    let mut tries = 0;
-    loop {
-        let mut query = vec![
-            ("job", job.as_str()),
-            ("on_conflict", options.on_conflict.as_str()),
-        ];
-        if options.dry_run {
-            query.push(("dry_run", "true"));
-        }
-        if without_password {
-            query.push(("without_password", "true"));
-        }
-        let body = body_of(file).await?;
-        let mut request = Request::new(Method::POST, &path)
-            .query(&query)
-            .stream_body(body);
-        if let Some(secret) = kind.secret() {
-            request = request.secret(secret);
-        }
-        let sending = client.call(request);
-        tokio::pin!(sending);
-        let sent = loop {
-            tokio::select! {
-                sent = &mut sending => break sent,
-                () = tokio::time::sleep(Duration::from_millis(500)) => show(client, &job_path, &bar).await,
-                _ = tokio::signal::ctrl_c() => {
-                    bar.finish_and_clear();
-                    bail!("interrupted; what was imported stays, and this goes on behind it:\n  {again}");
+/// An import of a file by stream.
+pub struct Import<'a> {
+    pub client: &'a Client,
+    pub output: Output,
+    /// The instance.
+    pub guid: &'a str,
+    pub kind: Kind<'a>,
+    pub file: &'a Path,
+    pub options: &'a ImportOptions,
+    /// Whether users whose password hash cannot be used come in without a password.
+    pub without_password: bool,
+    /// Words of the command line that say where the secret is.
+    pub secret_words: &'a str,
+}
+
+impl Import<'_> {
+    /// Sends the file as one body, follows its job, and says what it did.
+    pub async fn run(&self) -> Result<()> {
+        let job = self.send().await?;
+        tell(self.client, self.output, self.guid, &job).await
+    }
+
+    async fn send(&self) -> Result<Value> {
+        let input = input(self.file)?;
+        let id = match &self.options.resume {
+            Some(id) => {
+                if let Some(ended) = self.known(id).await? {
+                    return Ok(ended);
                 }
+                id.clone()
             }
+            None => uuid::Uuid::new_v4().to_string(),
         };
-        match sent {
-            Ok(job) if job["state"] == "paused" && !standard_input && tries < TRIES => tries += 1,
-            Ok(job) => {
-                bar.finish_and_clear();
-                return Ok(job);
+        let bar = self.output.counter("importing");
+        let job_path = format!("/management/v4/{}/jobs/{id}", self.guid);
+        let mut tries = 0;
+        loop {
+            let body = body_of(self.file).await?;
+            let why = match self.attempt(&id, body, &bar).await {
+                Ok(job) if job["state"] != "paused" => {
+                    bar.finish_and_clear();
+                    return Ok(job);
+                }
+                Ok(job) => {
+                    let why = job["warnings"][0].as_str();
+                    anyhow!(why.unwrap_or("the service stopped").to_owned())
+                }
+                Err(error) if refusal(&error).is_some_and(|status| status != 409) => {
+                    return Err(error);
+                }
+                Err(error) => error,
+            };
+            if !why.is::<Interrupted>() && job::somebody_paused(self.client, &job_path).await {
+                bail!(
+                    "somebody paused this import; what was imported stays, and this goes on behind it:\n  {}",
+                    self.again(&id)
+                );
             }
-            Err(error) if refusal(&error).is_some() || standard_input || tries >= TRIES => {
-                return Err(error);
+            if refusal(&why).is_some() {
+                return Err(why);
             }
-            Err(error) => {
-                tries += 1;
-                bar.println(format!("the connection broke ({error:#}); going on"));
-                tokio::time::sleep(Duration::from_millis(500) * tries).await;
+            let last = input == Input::Once || tries >= TRIES || why.is::<Interrupted>();
+            tries += 1;
+            if !last {
+                bar.println(format!("the connection broke ({why:#}); going on"));
+            }
+            if last || !wait(tries).await {
+                bail!(
+                    "{why:#}; what was imported stays, and this goes on behind it:\n  {}",
+                    self.again(&id)
+                );
             }
         }
     }
+
+    /// Sends the body once and answers the job.
+    async fn attempt(&self, id: &str, body: reqwest::Body, bar: &ProgressBar) -> Result<Value> {
+        let job_path = format!("/management/v4/{}/jobs/{id}", self.guid);
+        let path = format!(
+            "/management/v4/{}/{}/import/stream",
+            self.guid,
+            self.kind.path()
+        );
+        let mut query = vec![
+            ("job", id),
+            ("on_conflict", self.options.on_conflict.as_str()),
+        ];
+        if self.options.dry_run {
+            query.push(("dry_run", "true"));
+        }
+        if self.without_password {
+            query.push(("without_password", "true"));
+        }
+        let mut request = Request::new(Method::POST, &path)
+            .query(&query)
+            .stream_body(body);
+        if let Some(secret) = self.kind.secret() {
+            request = request.secret(secret);
+        }
+        let sending = self.client.call(request);
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                sent = &mut sending => return sent,
+                () = tokio::time::sleep(Duration::from_millis(500)) => show(self.client, &job_path, bar).await,
+                _ = tokio::signal::ctrl_c() => {
+                    bar.finish_and_clear();
+                    return Err(Interrupted.into());
+                }
+            }
+        }
+    }
+
+    /// Looks whether the job that is to be gone on with is this one; answers it if it has ended.
+    async fn known(&self, id: &str) -> Result<Option<Value>> {
+        let kind = match self.kind {
+            Kind::Federated => "users_import",
+            Kind::Directory(_) => "directory_import",
+        };
+        let mut asked = vec![
+            ("kind", json!(kind)),
+            ("onConflict", json!(self.options.on_conflict)),
+            ("dryRun", json!(self.options.dry_run)),
+        ];
+        if matches!(self.kind, Kind::Directory(_)) {
+            asked.push(("withoutPassword", json!(self.without_password)));
+        }
+        job::known(self.client, self.guid, id, &asked).await
+    }
+
+    /// The command that goes on. Holds no secret.
+    fn again(&self, id: &str) -> String {
+        let command = match self.kind {
+            Kind::Federated => "users",
+            Kind::Directory(_) => "directory",
+        };
+        let mut words = format!(
+            "vestibule {command} import {} --resume {id} --on-conflict {}",
+            quoted(&self.file.to_string_lossy()),
+            self.options.on_conflict
+        );
+        if self.options.dry_run {
+            words.push_str(" --dry-run");
+        }
+        if self.without_password {
+            words.push_str(" --without-password");
+        }
+        words.push_str(self.secret_words);
+        format!("{words} {}", self.client.at(self.guid))
+    }
 }
 
-/// A file, or standard input for `-`, as a body that is read while it is sent.
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// A file, or standard input for `-`, as a body that is read while it is sent. One in which there is nothing is refused before anything
+/// is asked of the service: whoever sends it is at the end of a pipe that failed.
 async fn body_of(file: &Path) -> Result<reqwest::Body> {
     let reader: Box<dyn tokio::io::AsyncRead + Send + Unpin> = if file.as_os_str() == "-" {
         Box::new(tokio::io::stdin())
@@ -112,7 +198,15 @@ async fn body_of(file: &Path) -> Result<reqwest::Body> {
         let opened = tokio::fs::File::open(file).await;
         Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
     };
-    Ok(reqwest::Body::wrap_stream(parts_of(reader)))
+    let mut parts = Box::pin(parts_of(reader));
+    match parts.next().await {
+        None => bail!("nothing was sent: there is nothing in {}", file.display()),
+        Some(first) => {
+            let first = first.with_context(|| format!("cannot read {}", file.display()))?;
+            let all = futures_util::stream::iter([Ok(first)]).chain(parts);
+            Ok(reqwest::Body::wrap_stream(all))
+        }
+    }
 }
 
 /// Moves the bar to where the job is. Whoever only wants to see it does not mind a failure.
@@ -147,29 +241,49 @@ pub async fn tell(client: &Client, output: Output, guid: &str, job: &Value) -> R
         print_json(job)?;
     } else {
         print(&words)?;
-        if count("failed") > 0 {
-            reasons(client, guid, job).await?;
-        }
-        for warning in job["warnings"].as_array().into_iter().flatten() {
-            eprintln!("  note: {}", warning.as_str().unwrap_or_default());
-        }
+        explain(client, guid, job).await?;
     }
+    let id = job["id"].as_str().unwrap_or_default();
     match job["state"].as_str() {
-        Some("succeeded") if count("failed") == 0 => Ok(()),
-        Some("succeeded") => bail!("{} users were not imported", count("failed")),
-        Some("failed") => bail!(
-            "the import ended early at record {}: {}",
-            job["error"]["record"],
-            job["error"]["message"]
-                .as_str()
-                .unwrap_or("no reason given")
+        Some("succeeded") => match count("failed") {
+            0 => Ok(()),
+            1 => bail!("1 user was not imported"),
+            failed => bail!("{} were not imported", users(failed)),
+        },
+        Some("failed") => {
+            let place = match (&job["error"]["place"], job["error"]["record"].as_u64()) {
+                (Value::String(place), _) => format!(" at {place}"),
+                (_, Some(record)) => format!(" at record {}", record + 1),
+                _ => String::new(),
+            };
+            bail!(
+                "the import ended early{place}: {}",
+                job["error"]["message"]
+                    .as_str()
+                    .unwrap_or("no reason given")
+            )
+        }
+        Some("paused") if job["waitsForInput"] == false => bail!(
+            "somebody paused the import; this lets it go on: vestibule job resume {id} {}",
+            client.at(guid)
         ),
         state => bail!(
-            "the import is {}; look at it with: vestibule job show {}",
+            "the import is {}; look at it with: vestibule job show {id} {}",
             state.unwrap_or("in no state"),
-            job["id"].as_str().unwrap_or_default()
+            client.at(guid)
         ),
     }
+}
+
+/// Who was refused and why, and what the service notes.
+pub async fn explain(client: &Client, guid: &str, job: &Value) -> Result<()> {
+    if job["counts"]["failed"].as_u64().unwrap_or(0) > 0 {
+        reasons(client, guid, job).await?;
+    }
+    for warning in job["warnings"].as_array().into_iter().flatten() {
+        eprintln!("  note: {}", warning.as_str().unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// The first refusals of a report.
@@ -193,14 +307,15 @@ async fn reasons(client: &Client, guid: &str, job: &Value) -> Result<()> {
     }
     if failed.len() > SHOWN {
         eprintln!(
-            "  … and {} more: vestibule job report {id}",
-            failed.len() - SHOWN
+            "  … and {} more: vestibule job report {id} {}",
+            failed.len() - SHOWN,
+            client.at(guid)
         );
     }
     Ok(())
 }
 
-/// Who was refused, where in the file (counted from 0), and why.
+/// Who was refused, where in the file (counted from 1, as people do), and why.
 fn sentence(line: &Value) -> String {
     let who = ["email", "userName", "originalId", "idp"]
         .iter()
@@ -208,7 +323,7 @@ fn sentence(line: &Value) -> String {
         .map_or_else(String::new, |who| format!(", {who}"));
     format!(
         "record {}{who}: {} ({})",
-        line["index"],
+        line["index"].as_u64().unwrap_or(0) + 1,
         line["message"].as_str().unwrap_or("no reason was given"),
         line["code"].as_str().unwrap_or("?")
     )
@@ -228,11 +343,11 @@ mod tests {
         });
         assert_eq!(
             sentence(&line),
-            "record 60, a@example.org: The user exists already. (uniqueness)"
+            "record 61, a@example.org: The user exists already. (uniqueness)"
         );
         assert_eq!(
             sentence(&json!({"index": 0})),
-            "record 0: no reason was given (?)"
+            "record 1: no reason was given (?)"
         );
     }
 }
