@@ -14,7 +14,7 @@ use super::{
     Failure, ImportReport, Name, OnConflict, Outcome, Refusal, WithoutPassword,
     bundle_people::{Ids, Unpacked, unpacked},
     directory_apply,
-    directory_record::{DirectoryRecord, Password, WRONG_SECRET},
+    directory_record::{DirectoryRecord, Password, Seal},
     profile_apply,
     profile_record::ProfileRecord,
     seen::{Seen, Traits},
@@ -82,9 +82,9 @@ pub(super) struct Batch {
     pub count: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Whether a password hash did not open with the secret.
+    /// Whether a password hash was sealed with another secret.
     pub wrong_secret: bool,
-    /// Whether one did.
+    /// Whether one opened.
     pub opened: bool,
     segments: Vec<Segment>,
     failures: Vec<Failure>,
@@ -242,17 +242,19 @@ fn read_directory(
     let mut records = Vec::with_capacity(raw.len());
     for (index, record) in raw.iter().enumerate() {
         let (name, refusal) = match read_text(record, |text| DirectoryRecord::read(text, reader)) {
-            Ok(read) => match &read.password {
-                Password::Unusable(refusal) if without == WithoutPassword::Refuse => {
-                    batch.wrong_secret |= refusal.code == WRONG_SECRET;
-                    (read.label.clone(), refusal.clone())
+            Ok(read) => {
+                batch.opened |= read.seal == Seal::Opened;
+                batch.wrong_secret |= read.seal == Seal::Other;
+                match &read.password {
+                    Password::Unusable(refusal) if without == WithoutPassword::Refuse => {
+                        (read.label.clone(), refusal.clone())
+                    }
+                    _ => {
+                        records.push((index, read));
+                        continue;
+                    }
                 }
-                _ => {
-                    batch.opened = true;
-                    records.push((index, read));
-                    continue;
-                }
-            },
+            }
             Err(refused) => *refused,
         };
         batch.failures.push(Failure {

@@ -211,8 +211,23 @@ on_each_engine! {
         source.post(IN, json!({"users": [plain(0), plain(1)]})).await.expect(200);
         let out = source.get(OUT).await;
         let at = Instance::new(&server, "one").await;
-        refused(at.post("cloud_directory/import?encryption_secret=wrong", out).await, 400, "WRONG_SECRET");
+        let wrong = "cloud_directory/import?encryption_secret=wrong";
+        for query in ["", "&without_password=true"] {
+            refused(at.post(&format!("{wrong}{query}"), out.clone()).await, 400, "WRONG_SECRET");
+        }
         assert_eq!(at.get("cloud_directory/Users").await["totalResults"], 0);
+        // A hash that is not sealed says nothing of the secret, and nobody loses a password.
+        let before = everyone(&source, OUT, 50).await;
+        let users = json!({"users": [out["users"][0], plain(1)]});
+        let query = "&without_password=true&on_conflict=update";
+        refused(source.post(&format!("{wrong}{query}"), users).await, 400, "WRONG_SECRET");
+        let mut reader = EnvelopeReader::new("sesame");
+        for (before, after) in before.iter().zip(everyone(&source, OUT, 50).await) {
+            assert_eq!(opened(&mut reader, &after).as_str(), opened(&mut reader, before).as_str());
+        }
+        // Where none is sealed, any secret will do.
+        let done = at.post(wrong, json!({"users": [plain(0), plain(1)]})).await.expect(200).json();
+        assert_eq!(done["added"], 2, "{done}");
     }
 
     async fn bad_records_fail_alone(server) {
