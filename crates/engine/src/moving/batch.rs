@@ -18,6 +18,7 @@ use super::{
     profile_apply,
     profile_record::ProfileRecord,
     seen::{Seen, Traits},
+    taken::{Mark, Taken},
 };
 use crate::{Engine, Error, Result, job::Step, pace::Pace};
 
@@ -26,6 +27,8 @@ use crate::{Engine, Error, Result, job::Step, pace::Pace};
 pub(super) struct RawBatch {
     /// The number of the first.
     pub first: u64,
+    /// What the job has taken once these are applied.
+    mark: Mark,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -38,7 +41,8 @@ impl RawBatch {
         }
     }
 
-    pub(super) fn push(&mut self, record: &[u8]) {
+    pub(super) fn push(&mut self, record: &[u8], mark: Mark) {
+        self.mark = mark;
         self.text.extend_from_slice(record);
         self.ends.push(self.text.len());
     }
@@ -84,8 +88,10 @@ pub(super) struct Batch {
     pub bytes: u64,
     /// Whether a password hash was sealed with another secret.
     pub wrong_secret: bool,
-    /// Whether one opened.
+    /// Whether one opened, of these or of those before.
     pub opened: bool,
+    /// What the job has taken then; not of a bundle, whose file is stored.
+    mark: Option<Mark>,
     segments: Vec<Segment>,
     failures: Vec<Failure>,
 }
@@ -111,6 +117,7 @@ pub(super) fn bundled(
         bytes: 0,
         wrong_secret: false,
         opened: true,
+        mark: None,
         segments: Vec::new(),
         failures: Vec::new(),
     };
@@ -184,6 +191,7 @@ impl Codec {
             bytes: raw.text.len() as u64,
             wrong_secret: false,
             opened: false,
+            mark: Some(raw.mark),
             segments: Vec::new(),
             failures: Vec::new(),
         };
@@ -423,8 +431,10 @@ impl Batch {
 }
 
 /// What a batch adds to its job.
-pub(super) fn step(batch: &Batch, report: &ImportReport) -> Step {
-    Step {
+pub(super) fn step(batch: &Batch, report: &ImportReport) -> Result<Step> {
+    let taken = |mark| Taken::of(mark, batch.first + batch.count as u64, batch.opened).text();
+    Ok(Step {
+        progress: batch.mark.map(taken).transpose()?,
         counts: JobCounts {
             added: report.added as u64,
             updated: report.updated as u64,
@@ -436,7 +446,7 @@ pub(super) fn step(batch: &Batch, report: &ImportReport) -> Step {
         report: lines(batch.first, report),
         map: map_lines(report),
         ..Step::default()
-    }
+    })
 }
 
 /// The lines of a report, in the order of the file.

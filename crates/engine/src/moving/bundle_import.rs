@@ -14,7 +14,7 @@ use vestibule_store::job::JobFile;
 use zeroize::Zeroizing;
 
 use super::{
-    OnConflict,
+    OnConflict, WithoutPassword,
     batch::bundled,
     bundle_people::{BundleIds, Ids},
     directory_export::check_secret,
@@ -217,6 +217,7 @@ impl Engine {
         };
         let manner = Manner {
             policy: options.policy()?,
+            without: WithoutPassword::Refuse,
             dry_run: options.dry_run,
             from: 0,
         };
