@@ -244,6 +244,9 @@ impl Engine {
     }
 
     /// Takes a job for this node.
+    ///
+    /// # Errors
+    /// `JOB_PAUSED` (409) when somebody wished it to rest.
     pub(super) async fn take(&self, tenant: TenantId, id: JobId) -> Result<Run> {
         let (node, now) = (self.node().to_owned(), self.now());
         let lease = now.plus_seconds(self.pace().lease_seconds());
@@ -253,8 +256,18 @@ impl Engine {
                 Ok::<_, Error>(t.take_job(id, &node, now, lease)?)
             })
             .await?;
-        let job = taken
-            .ok_or_else(|| Error::conflict("invalid_state", "The job ended at this moment."))?;
+        let Some(job) = taken else {
+            let job = self
+                .store()
+                .read(tenant, move |t| Ok::<_, Error>(t.find_job(id)?));
+            return Err(match job.await? {
+                Some(job) if job.state == JobState::Paused => Error::conflict(
+                    "job_paused",
+                    "Somebody paused this job. Resume it first, then send the body again.",
+                ),
+                _ => Error::conflict("invalid_state", "The job ended at this moment."),
+            });
+        };
         Ok(Run::new(self.clone(), tenant, job))
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vestibule_model::{
     id::TenantId,
-    job::{Job, JobFeed, JobKind, JobState},
+    job::{Job, JobFeed, JobKind, JobState, JobWish},
     time::Timestamp,
 };
 
@@ -39,6 +39,9 @@ pub(in crate::management) struct JobBody {
     without_password: Option<bool>,
     /// Whether nothing happens before its sender sends the body again: it is paused, and its input comes with a request.
     waits_for_input: bool,
+    /// `person`: somebody paused it, and it rests until it is resumed by call. `sender`: its sender or its node is gone. Of paused jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_by: Option<&'static str>,
     /// Bytes that arrived of a file that is being uploaded: where to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     uploaded: Option<u64>,
@@ -118,6 +121,7 @@ impl JobBody {
             without_password: (job.kind == JobKind::DirectoryImport)
                 .then(|| asked("withoutPassword")),
             waits_for_input: job.feed == JobFeed::Request && job.state == JobState::Paused,
+            paused_by: (job.state == JobState::Paused).then(|| paused_by(&job)),
             uploaded: (job.kind == JobKind::BundleImport && job.feed == JobFeed::Request)
                 .then(|| uploaded(&job)),
             created_by: job.created_by,
@@ -142,6 +146,15 @@ impl JobBody {
             self.state.as_str(),
             "paused" | "succeeded" | "failed" | "cancelled"
         )
+    }
+}
+
+/// Why a job rests.
+fn paused_by(job: &Job) -> &'static str {
+    match (job.wish, job.feed) {
+        // What needs no sender rests only when somebody wished it.
+        (Some(JobWish::Pause), _) | (_, JobFeed::Parts | JobFeed::Instance) => "person",
+        _ => "sender",
     }
 }
 
