@@ -131,6 +131,36 @@ on_each_engine! {
         assert_eq!(export(&at, "").await.0.len(), 1200);
     }
 
+    async fn unknown_parameters_are_refused_by_name(server) {
+        let at = with_roles(&server, "one").await;
+        let text = ndjson([record(0)]);
+        for (method, call) in [
+            ("post", "users/import/stream"), ("post", "cloud_directory/import/stream"), ("get", "users/export/stream"),
+            ("get", "cloud_directory/export/stream"), ("post", "bundle/import"), ("post", "bundle/export"), ("get", "bundle/digest"),
+            ("get", "jobs"), ("get", "jobs/x"), ("delete", "jobs/x"), ("post", "jobs/x/pause"), ("post", "jobs/x/resume"),
+            ("get", "jobs/x/events"), ("get", "jobs/x/report"), ("get", "jobs/x/map"), ("get", "jobs/x/download"),
+        ] {
+            for name in ["dryrun", "dry_run%20", "onConflict"] {
+                let answer = at
+                    .request(method, &format!("{call}?{name}=true"))
+                    .header("X-Vestibule-Encryption-Secret", SECRET)
+                    .body(text.clone())
+                    .send()
+                    .await;
+                assert!(answer.text().contains(&name.replace("%20", " ")), "{call} {}", answer.text());
+                refused(answer, 400, "INVALID_REQUEST");
+            }
+        }
+        assert_eq!(at.get("jobs").await["jobs"], json!([]));
+        assert_eq!(export(&at, "").await.0.len(), 0);
+        // App ID's own calls ignore what they do not know.
+        let users = json!({"users": [record(0)]});
+        let done = at.post("cloud_directory/import?encryption_secret=x&dryrun=true", users).await.expect(200).json();
+        assert_eq!(done["added"], 1, "{done}");
+        at.get("cloud_directory/export?encryption_secret=x&Count=1").await;
+        at.get("users/export?Count=1").await;
+    }
+
     async fn changes_are_told_as_events(server) {
         let at = with_roles(&server, "one").await;
         let job = import(&at, "", ndjson([record(1)])).await.expect(200).json();
