@@ -215,6 +215,10 @@ fn notation(error: PasswordHashError) -> Password {
             "unsupported_hash",
             "The password hash is of a kind that this service does not verify.",
         ),
+        PasswordHashError::Contradiction => unusable(
+            "unsupported_hash",
+            "passwordHashAlg names another algorithm than the notation of the password hash: they contradict one another.",
+        ),
         PasswordHashError::Malformed => {
             unusable("malformed_hash", "The password hash is malformed.")
         }

@@ -206,6 +206,17 @@ on_each_engine! {
         assert_eq!(out.iter().filter(|user| user["passwordHash"].is_null()).count(), 7);
     }
 
+    async fn a_notation_that_contradicts_its_algorithm_is_told_so(server) {
+        let at = Instance::new(&server, "one").await;
+        let (salted_sha1, _) = NOTATIONS[5];
+        let users = json!([record("a@x.org", salted_sha1, "ssha_sha512"), record("b@x.org", "$nothing$known$here", "bcrypt")]);
+        let done = at.post(IN, json!({"users": users})).await.expect(200).json();
+        let error = |n: usize| done["failReasons"][n]["error"].clone();
+        assert_eq!(codes(&done), [0, 1].map(|at| (at, "unsupported_hash".to_owned())));
+        assert!(error(0)["message"].as_str().unwrap().contains("contradict one another"), "{done}");
+        assert!(error(1)["message"].as_str().unwrap().contains("does not verify"), "{done}");
+    }
+
     async fn a_secret_that_opens_nothing_is_an_error(server) {
         let source = Instance::new(&server, "source").await;
         source.post(IN, json!({"users": [plain(0), plain(1)]})).await.expect(200);
