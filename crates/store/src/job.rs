@@ -396,8 +396,10 @@ fn count(row: &Row, column: usize) -> Result<u64> {
 }
 
 fn error_text(error: &JobError) -> String {
-    serde_json::json!({"code": error.code, "message": error.message, "record": error.record})
-        .to_string()
+    serde_json::json!({
+        "code": error.code, "message": error.message, "record": error.record, "place": error.place,
+    })
+    .to_string()
 }
 
 fn list_text(texts: &[String]) -> String {
@@ -424,6 +426,10 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
                 code: text("code"),
                 message: text("message"),
                 record: value.get("record").and_then(serde_json::Value::as_u64),
+                place: value
+                    .get("place")
+                    .and_then(|v| v.as_str())
+                    .map(str::to_owned),
             })
         })
         .transpose()?;

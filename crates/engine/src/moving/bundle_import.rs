@@ -225,6 +225,7 @@ impl Engine {
         let (batches, taken) = mpsc::channel(2);
         let (engine, tenant, done) = (self.clone(), run.tenant, run.done);
         let batch = self.pace().batch.max(1);
+        let chosen = manifest.source.predicate.clone();
         let file = PartsReader::new(self, run);
         let reading = spawn_blocking(move || -> Result<(), BundleError> {
             let mut reader = BundleReader::open_with_key(file, key)?;
@@ -249,6 +250,12 @@ impl Engine {
         let ended = write_all(run, manner, taken).await;
         match (ended, reading.await.map_err(Error::internal)?) {
             (Ended::Done(_), Err(error)) => found(error),
+            (Ended::Done(mut notes), Ok(())) => {
+                notes.extend(chosen.map(|predicate| {
+                    format!("The bundle is a part: it holds only those of whom this was true: {predicate}")
+                }));
+                Ok(Ended::Done(notes))
+            }
             (ended, _) => Ok(ended),
         }
     }
@@ -283,6 +290,7 @@ fn found(error: BundleError) -> Result<Ended> {
             code: error.code().to_owned(),
             message: format!("{error}. Nothing was imported of it."),
             record: None,
+            place: error.place().map(|place| place.to_string()),
         })),
     }
 }

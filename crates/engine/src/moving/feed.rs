@@ -323,6 +323,7 @@ fn wrong_secret(done: u64) -> JobError {
         code: String::from("wrong_secret"),
         message,
         record: Some(done),
+        place: None,
     }
 }
 
@@ -337,6 +338,7 @@ pub(super) fn malformed(error: &SplitError) -> JobError {
         code: code.to_owned(),
         message: error.to_string(),
         record: Some(record),
+        place: None,
     }
 }
 

@@ -401,6 +401,7 @@ impl Engine {
                     code: why.code.to_owned(),
                     message: why.public,
                     record: Some(run.done),
+                    place: None,
                 });
             }
             Ended::Cancelled | Ended::LetGo => {}

@@ -31,6 +31,9 @@ pub(in crate::management) struct JobBody {
     /// `fail`, `skip` or `update`; of imports.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_conflict: Option<String>,
+    /// The predicate of an export: only those of whom it is true are in its file. Left out when everybody is.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    predicate: Option<String>,
     /// `keep` or `remap`; of imports of bundles.
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<&'static str>,
@@ -82,12 +85,19 @@ struct Failure {
     message: String,
     /// The record at which it happened, counted from 0.
     record: Option<u64>,
+    /// Where in a bundle it was found: `the header`, `part 3` (counted from 0), `the manifest` or `the end of the archive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
 }
 
 impl JobBody {
     pub(in crate::management) fn new(app: &App, tenant: TenantId, job: Job) -> Self {
         let options: Value = serde_json::from_str(&job.options).unwrap_or_default();
         let asked = |name: &str| options.get(name).and_then(Value::as_bool) == Some(true);
+        let text = |name: &str| {
+            let text = options.get(name).and_then(Value::as_str);
+            text.map(str::to_owned)
+        };
         let url =
             |what: &str| app.absolute(&format!("/management/v4/{tenant}/jobs/{}/{what}", job.id));
         let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
@@ -112,10 +122,8 @@ impl JobBody {
             },
             bytes: job.bytes,
             dry_run: asked("dryRun"),
-            on_conflict: options
-                .get("onConflict")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            on_conflict: text("onConflict"),
+            predicate: text("where"),
             ids: (job.kind == JobKind::BundleImport)
                 .then(|| if asked("remap") { "remap" } else { "keep" }),
             without_password: (job.kind == JobKind::DirectoryImport)
@@ -134,6 +142,7 @@ impl JobBody {
                 code: error.code.to_uppercase(),
                 message: error.message,
                 record: error.record,
+                place: error.place,
             }),
             warnings: job.warnings,
             digest: job.digest,
