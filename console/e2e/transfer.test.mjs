@@ -206,7 +206,7 @@ test("a large import is followed, paused and gone on with, also from the page of
   await page.getByRole("img", { name: /records\/s/ }).waitFor({ timeout: 60_000 });
   await page.screenshot({ path: shot("job-running-1280-light"), fullPage: true });
   await page.getByRole("button", { name: "Pause" }).click();
-  await page.getByText(/^It stopped after record/).waitFor({ timeout: 60_000 });
+  await page.getByText(/^Somebody paused it after record/).waitFor({ timeout: 60_000 });
   await page.getByRole("link", { name: "Send the file again" }).waitFor();
   await look(page, "job-paused");
   const before = (await api("GET", `/management/v4/${guid}/jobs`)).jobs[0];

@@ -76,7 +76,11 @@ on_each_engine! {
         let (pause, resume, show) = (format!("jobs/{JOB}/pause"), format!("jobs/{JOB}/resume"), format!("jobs/{JOB}"));
         // While its sender is there.
         let sending = tokio::spawn(send(Vec::new()).silent_body(text.as_bytes()[..text.len() / 2].to_vec()).send());
-        while !at.request("get", &show).send().await.json()["counts"]["done"].as_u64().is_some_and(|done| done > 0) {
+        loop {
+            let job = at.request("get", &show).send().await.json();
+            if job["counts"]["done"].as_u64() > Some(0) {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         at.post(&pause, json!({})).await.expect(200);
