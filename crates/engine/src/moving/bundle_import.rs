@@ -94,6 +94,10 @@ impl Engine {
             if known.feed != JobFeed::Request || known.state.has_ended() {
                 return Ok(known);
             }
+            // Whoever sends a bundle again wants it to go on, whoever paused it.
+            self.store()
+                .write(tenant, move |t| Ok::<_, Error>(t.note_wish(id, None)?))
+                .await?;
         }
         let mut run = self.take(tenant, id).await?;
         let there = Received::of(&run.job)?.uploaded;
