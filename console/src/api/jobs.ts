@@ -99,8 +99,12 @@ export function resumeJob(tenant: string, id: string): Promise<Job> {
 
 /** Lets a job take its file again: what a person paused takes nothing before it is resumed. */
 export async function letSend(tenant: string, id: string): Promise<void> {
-  const job = await getJob(tenant, id);
-  if (job.state === "paused" && job.pausedBy === "person") await resumeJob(tenant, id);
+  const job = await getJob(tenant, id).catch((error: unknown) => {
+    // Nothing of it may have arrived.
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  });
+  if (job?.state === "paused" && job.pausedBy === "person") await resumeJob(tenant, id);
 }
 
 /** Cancels a job that is not over yet; takes one that has ended off the ledger. */
