@@ -45,6 +45,7 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         name: String::from("Shop"),
         region: String::from("local"),
         version: String::from("1"),
+        predicate: None,
     };
     let created = Timestamp::from_millis(1_795_467_480_123);
     let mut writer =

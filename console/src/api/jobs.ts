@@ -30,6 +30,12 @@ export interface Job {
   bytes: number | null;
   dryRun: boolean;
   onConflict?: ConflictPolicy | null;
+  /** The predicate of an export of a part. */
+  where?: string | null;
+  /** Whether nothing happens before its body is sent again. */
+  waitsForInput?: boolean;
+  /** Of a paused job: whether somebody asked for it, or its sender is gone. */
+  pausedBy?: "person" | "sender";
   createdBy: string | null;
   node: string | null;
   created: string;
@@ -89,6 +95,16 @@ export function pauseJob(tenant: string, id: string): Promise<Job> {
 
 export function resumeJob(tenant: string, id: string): Promise<Job> {
   return request(jobAt(tenant, id, "/resume"), { method: "POST" });
+}
+
+/** Lets a job take its file again: what a person paused takes nothing before it is resumed. */
+export async function letSend(tenant: string, id: string): Promise<void> {
+  const job = await getJob(tenant, id).catch((error: unknown) => {
+    // Nothing of it may have arrived.
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  });
+  if (job?.state === "paused" && job.pausedBy === "person") await resumeJob(tenant, id);
 }
 
 /** Cancels a job that is not over yet; takes one that has ended off the ledger. */

@@ -135,7 +135,9 @@ impl<R: Read> ArchiveReader<R> {
             return Err(BundleError::NotABundle);
         }
         if length < BLOCK {
-            return Err(BundleError::Truncated);
+            return Err(BundleError::Truncated {
+                part: Place::Header,
+            });
         }
         match entry_of(&block) {
             Some(entry) if entry.place == Place::Header => Ok(entry),
@@ -148,10 +150,10 @@ impl<R: Read> ArchiveReader<R> {
     /// The header of the next entry, which is the part that is expected, or the manifest.
     pub fn next(&mut self, expected: Place, time: u64) -> Result<Entry, BundleError> {
         let mut block = [0; BLOCK];
-        self.exact(&mut block)?;
+        self.exact(&mut block, expected)?;
         if block == [0; BLOCK] {
             // An archive that ends without a manifest.
-            return Err(BundleError::Truncated);
+            return Err(BundleError::Truncated { part: expected });
         }
         let entry = entry_of(&block)
             .filter(|entry| entry.time == time)
@@ -180,24 +182,24 @@ impl<R: Read> ArchiveReader<R> {
         let mut body = Vec::with_capacity(size.min(64 * 1024));
         (&mut self.reader).take(entry.size).read_to_end(&mut body)?;
         if body.len() < size {
-            return Err(BundleError::Truncated);
+            return Err(BundleError::Truncated { part: entry.place });
         }
         let mut padding = [0; BLOCK];
         let padding = padding
             .get_mut(..(BLOCK - size % BLOCK) % BLOCK)
             .unwrap_or_default();
-        self.exact(padding)?;
+        self.exact(padding, entry.place)?;
         if padding.iter().any(|byte| *byte != 0) {
             return Err(BundleError::Damaged { part: entry.place });
         }
         Ok(body)
     }
 
-    /// Passes over bytes by reading them.
-    pub fn pass(&mut self, bytes: u64) -> Result<(), BundleError> {
+    /// Passes over bytes, up to a place, by reading them.
+    pub fn pass(&mut self, bytes: u64, part: Place) -> Result<(), BundleError> {
         let passed = io::copy(&mut (&mut self.reader).take(bytes), &mut io::sink())?;
         if passed < bytes {
-            return Err(BundleError::Truncated);
+            return Err(BundleError::Truncated { part });
         }
         Ok(())
     }
@@ -205,7 +207,7 @@ impl<R: Read> ArchiveReader<R> {
     /// The end of the archive and of the file.
     pub fn end(&mut self) -> Result<(), BundleError> {
         let mut zeros = [0; END];
-        self.exact(&mut zeros)?;
+        self.exact(&mut zeros, Place::End)?;
         if zeros != [0; END] {
             return Err(BundleError::Damaged { part: Place::End });
         }
@@ -215,9 +217,9 @@ impl<R: Read> ArchiveReader<R> {
         Ok(())
     }
 
-    fn exact(&mut self, out: &mut [u8]) -> Result<(), BundleError> {
+    fn exact(&mut self, out: &mut [u8], part: Place) -> Result<(), BundleError> {
         if self.fill(out)? < out.len() {
-            return Err(BundleError::Truncated);
+            return Err(BundleError::Truncated { part });
         }
         Ok(())
     }
@@ -238,9 +240,9 @@ impl<R: Read> ArchiveReader<R> {
 }
 
 impl<R: Read + Seek> ArchiveReader<R> {
-    /// Passes over bytes without reading them.
-    pub fn seek(&mut self, bytes: u64) -> Result<(), BundleError> {
-        let bytes = i64::try_from(bytes).map_err(|_| BundleError::Truncated)?;
+    /// Passes over bytes, up to a place, without reading them.
+    pub fn seek(&mut self, bytes: u64, part: Place) -> Result<(), BundleError> {
+        let bytes = i64::try_from(bytes).map_err(|_| BundleError::Truncated { part })?;
         self.reader.seek_relative(bytes)?;
         Ok(())
     }

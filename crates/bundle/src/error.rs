@@ -60,8 +60,11 @@ pub enum BundleError {
         found: Place,
     },
     /// The file ends too early.
-    #[error("the bundle is cut off")]
-    Truncated,
+    #[error("the bundle is cut off at {part}")]
+    Truncated {
+        /// What it ends in, or what belongs behind its end.
+        part: Place,
+    },
     /// Something stands behind the end of the archive.
     #[error("there is something behind the end of the bundle")]
     TrailingData,
@@ -90,6 +93,18 @@ pub enum BundleError {
 }
 
 impl BundleError {
+    /// Where in the bundle it was found, if it was at one place.
+    pub const fn place(&self) -> Option<Place> {
+        match self {
+            Self::NotABundle | Self::NewerFormat { .. } | Self::WrongSecret => Some(Place::Header),
+            Self::Damaged { part } | Self::Truncated { part } => Some(*part),
+            Self::OutOfOrder { expected, .. } => Some(*expected),
+            Self::Record { part, .. } => Some(Place::Part(*part)),
+            Self::TrailingData => Some(Place::End),
+            Self::TooLarge { .. } | Self::OtherBundle | Self::Io(_) => None,
+        }
+    }
+
     /// A name for answers and reports; it never changes.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -98,7 +113,7 @@ impl BundleError {
             Self::WrongSecret => "wrong_secret",
             Self::Damaged { .. } => "damaged",
             Self::OutOfOrder { .. } => "out_of_order",
-            Self::Truncated => "truncated",
+            Self::Truncated { .. } => "truncated",
             Self::TrailingData => "trailing_data",
             Self::TooLarge { .. } => "too_large",
             Self::Record { .. } => "invalid_record",

@@ -27,6 +27,9 @@ pub struct Source {
     pub region: String,
     /// The version of the product that wrote the bundle.
     pub version: String,
+    /// The predicate that chose these people among all that were there; none when everybody is meant.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
 }
 
 /// How much of what is in a bundle.

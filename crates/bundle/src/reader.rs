@@ -109,7 +109,7 @@ impl<R: Read> BundleReader<R> {
                 return Err(io::Error::other("reading failed before").into());
             }
         };
-        let number = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let number = self.next_number();
         let time = archive::tar_time(self.header.created());
         let entry = self.archive.next(Place::Part(number), time)?;
         if entry.place == Place::Manifest {
@@ -135,7 +135,7 @@ impl<R: Read> BundleReader<R> {
         while self.next_part()?.is_some() {}
         match self.stage {
             Stage::Done(manifest) => Ok(*manifest),
-            _ => Err(BundleError::Truncated),
+            _ => Err(BundleError::Truncated { part: Place::End }),
         }
     }
 
@@ -144,8 +144,16 @@ impl<R: Read> BundleReader<R> {
     /// passed over are not read again, those that follow are checked as always.
     pub fn skip_to(&mut self, verified: &Manifest, record: u64) -> Result<u64, BundleError> {
         let bytes = self.pass_over(verified, record)?;
-        self.archive.pass(bytes)?;
+        self.archive.pass(bytes, self.next_place())?;
         Ok(self.record)
+    }
+
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
+    }
+
+    fn next_place(&self) -> Place {
+        Place::Part(self.next_number())
     }
 
     /// Counts what is passed over, and says how many bytes that is.
@@ -209,9 +217,8 @@ impl<R: Read> BundleReader<R> {
         let json = self.key.open(&context, &sealed).map_err(|_| damaged())?;
         let manifest = Manifest::parse(&json)?;
         if manifest.parts.len() > self.parts.len() {
-            let number = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
             return Err(BundleError::OutOfOrder {
-                expected: Place::Part(number),
+                expected: self.next_place(),
                 found: Place::Manifest,
             });
         }
@@ -238,7 +245,7 @@ impl<R: Read + Seek> BundleReader<R> {
     /// [`BundleReader::skip_to`] without reading what is passed over.
     pub fn seek_to(&mut self, verified: &Manifest, record: u64) -> Result<u64, BundleError> {
         let bytes = self.pass_over(verified, record)?;
-        self.archive.seek(bytes)?;
+        self.archive.seek(bytes, self.next_place())?;
         Ok(self.record)
     }
 }

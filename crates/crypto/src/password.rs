@@ -45,7 +45,7 @@ impl PasswordHash {
         };
         match algorithm {
             Some(name) if !notation::fits(name, hash.algorithm_name()) => {
-                Err(PasswordHashError::Unsupported)
+                Err(PasswordHashError::Contradiction)
             }
             _ => Ok(hash),
         }

@@ -64,13 +64,15 @@ impl Engine {
                 }
                 if !t.wish_job(id, JobWish::Pause, now)? {
                     t.settle_job(id, JobState::Paused, false, now, job.expires_at)?;
+                    t.note_wish(id, Some(JobWish::Pause))?;
                 }
                 find(t, id)
             })
             .await
     }
 
-    /// Lets a paused job go on. 409 when it is not paused, or when its records come from a request that has to be sent again.
+    /// Lets a paused job go on; one whose records come from a request lets its sender go on, if somebody paused it. 409 when it is not
+    /// paused, or when nothing but its sender is missing.
     pub async fn resume_job(&self, manager: &Manager, id: JobId) -> Result<Job> {
         let now = self.now();
         self.store()
@@ -80,6 +82,10 @@ impl Engine {
                     return Err(wrong_state("Only a paused job can go on."));
                 }
                 if matches!(job.feed, JobFeed::Request | JobFeed::Upload) {
+                    if job.feed == JobFeed::Request && job.wish == Some(JobWish::Pause) {
+                        t.note_wish(id, None)?;
+                        return find(t, id);
+                    }
                     return Err(Error::conflict(
                         "needs_input",
                         "The users of this job come from a request. Send the body again and name the job.",

@@ -28,6 +28,7 @@ mod profile_record;
 mod render;
 mod scan;
 mod seen;
+mod taken;
 mod upload;
 
 use std::collections::HashMap;

@@ -121,6 +121,8 @@ pub struct JobError {
     pub message: String,
     /// The record at which it happened, counted from 0.
     pub record: Option<u64>,
+    /// Where in a bundle it happened, in words.
+    pub place: Option<String>,
 }
 
 /// A job as it stands in the ledger.

@@ -168,7 +168,7 @@ impl Tenant<'_, '_> {
         )
     }
 
-    /// Takes a job away from whoever holds it. `None` when it has ended or does not exist.
+    /// Takes a job away from whoever holds it. `None` when it has ended, does not exist, or rests because somebody wished it.
     pub fn take_job(
         &mut self,
         job: JobId,
@@ -179,9 +179,10 @@ impl Tenant<'_, '_> {
         self.conn
             .query_opt(
                 &format!(
-                    "UPDATE jobs SET state = 'running', wish = NULL, node = $3, epoch = epoch + 1, lease_until = $5, \
+                    "UPDATE jobs SET state = 'running', node = $3, epoch = epoch + 1, lease_until = $5, \
                      started_at = COALESCE(started_at, $4) \
-                     WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused') RETURNING {COLUMNS}"
+                     WHERE tenant = $1 AND id = $2 AND (state IN ('queued', 'running') OR (state = 'paused' AND wish IS NULL)) \
+                     RETURNING {COLUMNS}"
                 ),
                 &[
                     Value::from(self.key()),
@@ -230,12 +231,12 @@ impl Tenant<'_, '_> {
         Ok(Some(wish))
     }
 
-    /// Ends a job, or lays it to rest; an ended one forgets its secret. `false` when somebody else has it now.
+    /// Ends a job, or lays it to rest, where a wish that it should stays known; an ended one forgets its secret. `false` when somebody else has it now.
     pub fn end_job(&mut self, lease: JobLease, end: &JobEnd) -> Result<bool> {
         let error = end.error.as_ref().map(error_text);
         let ended_at = end.state.has_ended().then_some(end.at.millis());
         let changed = self.conn.execute(
-            "UPDATE jobs SET state = $4, ready = 0, wish = NULL, error = $5, warnings = $6, digest = $7, ended_at = $8, \
+            "UPDATE jobs SET state = $4, ready = 0, wish = CASE WHEN $4 = 'paused' AND wish = 'pause' THEN wish END, error = $5, warnings = $6, digest = $7, ended_at = $8, \
              expires_at = $9, lease_until = 0, sealed = CASE WHEN CAST($8 AS BIGINT) IS NULL THEN sealed END, \
              total = CASE WHEN $4 = 'succeeded' THEN done ELSE total END \
              WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running'",
@@ -269,7 +270,7 @@ impl Tenant<'_, '_> {
     }
 
     /// Puts a job that nobody works on into another state. `ready` lets a worker take it. A later checkpoint of whoever worked on it is
-    /// refused. `false` when it has ended.
+    /// refused. A wish that it should rest stays known while it rests. `false` when it has ended.
     pub fn settle_job(
         &mut self,
         job: JobId,
@@ -280,7 +281,7 @@ impl Tenant<'_, '_> {
     ) -> Result<bool> {
         let ended_at = state.has_ended().then_some(now.millis());
         let changed = self.conn.execute(
-            "UPDATE jobs SET state = $3, ready = $4, wish = NULL, epoch = epoch + 1, lease_until = 0, ended_at = $5, \
+            "UPDATE jobs SET state = $3, ready = $4, wish = CASE WHEN $3 = 'paused' AND wish = 'pause' THEN wish END, epoch = epoch + 1, lease_until = 0, ended_at = $5, \
              expires_at = $6, sealed = CASE WHEN CAST($5 AS BIGINT) IS NULL THEN sealed END \
              WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running', 'paused')",
             &[
@@ -290,6 +291,19 @@ impl Tenant<'_, '_> {
                 Value::from(ready),
                 Value::from(ended_at),
                 Value::from(expires_at.map(Timestamp::millis)),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Notes that somebody wished a paused job to rest, or forgets it. `false` when it is not paused.
+    pub fn note_wish(&mut self, job: JobId, wish: Option<JobWish>) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET wish = $3 WHERE tenant = $1 AND id = $2 AND state = 'paused'",
+            &[
+                Value::from(self.key()),
+                Value::from(job.to_string()),
+                Value::from(wish.map(JobWish::name)),
             ],
         )?;
         Ok(changed == 1)
@@ -329,7 +343,7 @@ impl Platform<'_, '_> {
     /// Lays jobs to rest whose request broke off without a word: their node died.
     pub fn pause_abandoned_jobs(&mut self, now: Timestamp) -> Result<u64> {
         self.conn.execute(
-            "UPDATE jobs SET state = 'paused', wish = NULL, epoch = epoch + 1 \
+            "UPDATE jobs SET state = 'paused', wish = CASE WHEN wish = 'pause' THEN wish END, epoch = epoch + 1 \
              WHERE ready = 0 AND lease_until < $1 AND state = 'running' AND feed <> 'upload'",
             &[Value::from(now.millis())],
         )
@@ -382,8 +396,10 @@ fn count(row: &Row, column: usize) -> Result<u64> {
 }
 
 fn error_text(error: &JobError) -> String {
-    serde_json::json!({"code": error.code, "message": error.message, "record": error.record})
-        .to_string()
+    serde_json::json!({
+        "code": error.code, "message": error.message, "record": error.record, "place": error.place,
+    })
+    .to_string()
 }
 
 fn list_text(texts: &[String]) -> String {
@@ -410,6 +426,10 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
                 code: text("code"),
                 message: text("message"),
                 record: value.get("record").and_then(serde_json::Value::as_u64),
+                place: value
+                    .get("place")
+                    .and_then(|v| v.as_str())
+                    .map(str::to_owned),
             })
         })
         .transpose()?;

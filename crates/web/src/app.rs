@@ -89,7 +89,7 @@ impl Default for Limits {
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for route in route::all() {
-        router = router.route(route.path, (route.handler)());
+        router = router.route(route.path, route.service());
     }
     let routes = router
         .merge(console::files())

@@ -1,10 +1,16 @@
 //! The one table of routes.
 
-use axum::routing::MethodRouter;
+use axum::{
+    extract::Request,
+    http::Uri,
+    middleware::{self, Next},
+    response::IntoResponse,
+    routing::MethodRouter,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use vestibule_model::privilege::ServiceRole;
+use vestibule_model::{Invalid, privilege::ServiceRole};
 
-use crate::{App, management, operations, platform, runtime};
+use crate::{App, error::ManagementError, management, operations, platform, runtime};
 
 /// Every route the service answers, fallbacks and static console files aside.
 pub fn all() -> Vec<Route> {
@@ -29,6 +35,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Query parameters.
     pub query: &'static [Query],
+    /// Whether a parameter that is not among them is refused: one that is misspelt is never taken for one that was left out.
+    pub strict: bool,
     /// Request body: content type and schema.
     pub request: Option<Body>,
     /// Success status.
@@ -91,6 +99,7 @@ impl Route {
             guard: Guard::Open,
             summary: "",
             query: &[],
+            strict: false,
             request: None,
             status: 200,
             response: None,
@@ -114,6 +123,29 @@ impl Route {
     pub fn query(mut self, query: &'static [Query]) -> Self {
         self.query = query;
         self
+    }
+
+    /// Refuses query parameters that it does not know. Calls of App ID ignore them, as App ID does; ours do not.
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Its handler, as the router takes it.
+    pub(crate) fn service(&self) -> MethodRouter<App> {
+        let method = (self.handler)();
+        if !self.strict {
+            return method;
+        }
+        let known = self.query;
+        method.route_layer(middleware::from_fn(
+            move |request: Request, next: Next| async move {
+                match unknown(known, request.uri()) {
+                    Some(invalid) => ManagementError::from(invalid).into_response(),
+                    None => next.run(request).await,
+                }
+            },
+        ))
     }
 
     /// Takes a JSON body.
@@ -156,6 +188,23 @@ impl Route {
         });
         self
     }
+}
+
+/// What is wrong with the first parameter that a call does not know.
+fn unknown(known: &[Query], uri: &Uri) -> Option<Invalid> {
+    let query = uri.query().unwrap_or_default();
+    let (name, _) = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| !known.iter().any(|query| query.name == name))?;
+    let shown: String = name.chars().take(60).collect();
+    let names: Vec<&str> = known.iter().map(|query| query.name).collect();
+    let reason = match names.as_slice() {
+        [] => String::from("is no parameter of this call, which has none"),
+        names => format!(
+            "is no parameter of this call, which has {}",
+            names.join(", ")
+        ),
+    };
+    Some(Invalid::new(shown, reason))
 }
 
 /// An optional query parameter.

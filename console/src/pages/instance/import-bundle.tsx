@@ -9,6 +9,7 @@ import { bytes } from "../../ui/format";
 import { Page } from "../../ui/page";
 import { Told } from "../../ui/notices";
 import { FileField, PolicyField } from "./import-fields";
+import { withEffect } from "./job-words";
 import { useInstance } from "./layout";
 import { KnownSecret } from "./secret-fields";
 
@@ -125,5 +126,5 @@ function refusalText(thrown: unknown): string {
   const effect = refused
     ? "Nothing was imported."
     : "If the whole file had arrived by then, the import stands among the jobs; otherwise send it again.";
-  return `${sentenceOf(thrown)} ${effect}`;
+  return withEffect(sentenceOf(thrown), effect);
 }

@@ -10,6 +10,7 @@ import { Told } from "../../ui/notices";
 import { Section } from "../../ui/page";
 import { JobCounts, JobProgress, JobTroubles } from "./job-parts";
 import { JobReport } from "./job-report";
+import { isAllRefused } from "./job-words";
 import { cancelUpload, stopUpload, type Upload } from "./uploads";
 
 /** A file that is being sent: what the service has done with it so far. */
@@ -123,14 +124,14 @@ export function ImportResult(props: {
   children?: ReactNode;
 }) {
   const { instance, job } = props;
-  const { done, failed } = job.counts;
+  const { done, failed, withoutPassword } = job.counts;
   const file = props.file ?? "the file";
   return (
     <>
       {job.state === "succeeded" && (
         <Told
-          kind={failed === 0 ? "success" : "warning"}
-          title={job.dryRun ? "Checked" : "Finished"}
+          kind={failed + withoutPassword === 0 ? "success" : "warning"}
+          title={isAllRefused(job) ? "All users were refused" : job.dryRun ? "Checked" : "Finished"}
           text={
             job.dryRun
               ? `All ${count(done)} users of ${file} were checked. Nothing was changed.`

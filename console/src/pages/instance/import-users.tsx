@@ -9,6 +9,7 @@ import { Told } from "../../ui/notices";
 import { Page } from "../../ui/page";
 import { ImportForm, NEW_DRAFT } from "./import-form";
 import { ImportResult, ImportRunning, ImportStopped } from "./import-stages";
+import { withEffect } from "./job-words";
 import { useInstance } from "./layout";
 import { KIND_WORDS } from "./transfer-words";
 import { forgetUpload, startUpload, useUploads } from "./uploads";
@@ -82,7 +83,7 @@ export default function ImportUsers({ kind }: { kind: UserKind }) {
       crumbs={[{ to: `/instances/${tenant}/users/${kind}`, text: words.title }]}
     >
       {upload && sending && <ImportRunning upload={upload} job={job} words={words} />}
-      {refused && <Told kind="error" text={`${upload.error} Nobody was imported.`} />}
+      {refused && <Told kind="error" text={withEffect(upload.error, "Nobody was imported.")} />}
       {ended && (
         <ImportResult instance={instance} job={job} file={upload?.file.name}>
           {finished && (

@@ -6,7 +6,7 @@ import { keepingAwake } from "../../api/session";
 import { bytes, count, perSecond, plural, timeLeft } from "../../ui/format";
 import { Told, useNotices } from "../../ui/notices";
 import { beginFile, saveBody } from "../../ui/save";
-import { endingOf, isImport, stateOf } from "./job-words";
+import { endingOf, isImport, stateOf, withEffect } from "./job-words";
 
 export function StateTag({ job }: { job: Job }) {
   const { text, tone } = stateOf(job);
@@ -83,6 +83,10 @@ export function JobCounts({ job, more }: { job: Job; more?: [label: string, valu
 export function JobTroubles({ job }: { job: Job }) {
   const record = job.error?.record;
   const stays = job.counts.added + job.counts.updated > 0;
+  const effect = stays ? "What came before it stays." : "Nothing was imported.";
+  const why = job.error ? endingOf(job.error) : "";
+  const place = typeof record === "number" && record > 0;
+  const told = place ? `${why} It happened at record ${count(record + 1)} of the file.` : why;
   return (
     <>
       {job.error && (
@@ -91,12 +95,10 @@ export function JobTroubles({ job }: { job: Job }) {
           title="The job ended early"
           text={
             <>
-              {endingOf(job.error)}
-              {typeof record === "number" && ` It happened at record ${count(record + 1)} of the file.`}
-              {isImport(job) &&
-                !job.dryRun &&
-                ` ${stays ? "What came before it stays." : "Nothing was imported."}`}{" "}
-              <code>{job.error.code}</code>
+              {isImport(job) && !job.dryRun ? withEffect(told, effect) : told}
+              <div className="v-small">
+                <code>{job.error.code}</code>
+              </div>
             </>
           }
         />

@@ -1,7 +1,7 @@
 import { Link } from "react-router";
 import { Tag } from "@carbon/react";
 import { readReport, type Job, type ReportLine } from "../../api/jobs";
-import { count } from "../../ui/format";
+import { count, plural } from "../../ui/format";
 import { fileName } from "../../ui/download";
 import { Listing } from "../../ui/listing";
 import { Loaded, useLoad } from "../../ui/load";
@@ -20,7 +20,7 @@ export function JobReport({ tenant, name, job }: { tenant: string; name: string;
   );
   return (
     <>
-      {failed === 0 && <p>No record that was sent was refused.</p>}
+      {failed === 0 && <p>{cleanOf(job)}</p>}
       {any && (
         <>
           <Loaded load={load} what="Loading the report">
@@ -48,6 +48,13 @@ export function JobReport({ tenant, name, job }: { tenant: string; name: string;
       )}
     </>
   );
+}
+
+/** What there is to say when no record was refused: of a job that did not read all of them, no more than it knows. */
+function cleanOf({ state, counts }: Job): string {
+  if (counts.done === 0) return "No record was dealt with.";
+  if (state === "succeeded") return "No record that was sent was refused.";
+  return `Of the first ${plural(counts.done, "record")} none was refused.`;
 }
 
 function Lines({ tenant, job, lines }: { tenant: string; job: Job; lines: ReportLine[] }) {

@@ -76,7 +76,14 @@ export function isImport(job: Job): boolean {
   return job.kind.endsWith("_import");
 }
 
+/** Whether an import read its file to the end and took nobody of it. */
+export function isAllRefused({ kind, state, counts }: Job): boolean {
+  const taken = counts.added + counts.updated + counts.skipped;
+  return kind.endsWith("_import") && state === "succeeded" && counts.failed > 0 && taken === 0;
+}
+
 export function stateOf(job: Job): { text: string; tone: Tone } {
+  if (isAllRefused(job)) return { text: "All refused", tone: "magenta" };
   return STATES[job.state] ?? { text: job.state, tone: "gray" };
 }
 
@@ -95,6 +102,11 @@ export function reasonOf({ code, message }: ReportLine): [string, string] {
   const told = message?.trim() ? asSentence(message) : "";
   if (!known) return [told || code || "", ""];
   return [known, told === known ? "" : told];
+}
+
+/** What is wrong, and what follows from it unless that is said already. */
+export function withEffect(text: string, effect: string): string {
+  return /(Nothing|Nobody) was imported/.test(text) ? text : `${text} ${effect}`;
 }
 
 export function endingOf(error: { code: string; message: string }): string {

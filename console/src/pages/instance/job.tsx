@@ -158,7 +158,7 @@ function Aside({ job }: { job: Job }) {
   if (job.state === "queued") return <p>It begins as soon as the service has room for it.</p>;
   if (job.state === "running" && !isStream(job)) return <p>It goes on when this page is closed.</p>;
   if (job.state === "paused") {
-    return <p>{`It stopped after record ${count(job.counts.done)} and can go on from there.`}</p>;
+    return <p>{restOf(job)}</p>;
   }
   return null;
 }
@@ -190,7 +190,9 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
   const resume = () =>
     act(async () => {
       try {
-        followed.put(await resumeJob(guid, job.id));
+        const resumed = await resumeJob(guid, job.id);
+        followed.put(resumed);
+        if (stream && resumed.waitsForInput) await navigate(sendAgain);
       } catch (error) {
         if (!stream || !(error instanceof ApiError) || error.code !== "NEEDS_INPUT") throw error;
         // The service holds no file of an import that came as a stream.
@@ -249,6 +251,13 @@ function isStream(job: Job): boolean {
   return job.kind === "directory_import" || job.kind === "users_import";
 }
 
+/** Why a job rests, and where. */
+function restOf({ counts, pausedBy }: Job): string {
+  const where = counts.done === 0 ? "before its first record" : `after record ${count(counts.done)}`;
+  const why = pausedBy === "sender" ? "It broke off" : "Somebody paused it";
+  return `${why} ${where}. It can go on from there.`;
+}
+
 function removalOf(job: Job): string {
   if (job.downloadUrl) return "Its file is deleted too and cannot be downloaded any more.";
   return isImport(job)
@@ -274,6 +283,7 @@ function detailsOf(job: Job): [string, string][] {
     ["Leaves the list", hasEnded(job) && job.expires ? date(job.expires) : null],
     ["Node", job.node],
     ["Users who exist already", isImport(job) ? policyOf(job) : null],
+    ["Only users for whom", job.where ?? null],
   ];
   return all.filter((entry): entry is [string, string] => Boolean(entry[1]));
 }

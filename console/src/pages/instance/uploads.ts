@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { ApiError, sentenceOf } from "../../api/errors";
-import { deleteJob, getJob, hasEnded, sleep, type Job } from "../../api/jobs";
+import { deleteJob, getJob, hasEnded, letSend, sleep, type Job } from "../../api/jobs";
 import { keepingAwake, snapshot, subscribe as subscribeToSession } from "../../api/session";
 import { sendUsers, type ImportPolicy, type UserKind } from "../../api/transfer";
 import type { ImportFile } from "./import-file";
@@ -71,6 +71,7 @@ export async function startUpload(draft: UploadDraft, secret: string): Promise<v
   };
   await keepingAwake(async () => {
     try {
+      if (draft.resumed) await letSend(draft.tenant, job);
       const answer = await sendUsers({
         ...draft,
         secret,

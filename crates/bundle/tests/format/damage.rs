@@ -16,7 +16,9 @@ fn every_changed_byte_is_found() {
         assert!(
             matches!(
                 error,
-                BundleError::Damaged { .. } | BundleError::NotABundle | BundleError::Truncated
+                BundleError::Damaged { .. }
+                    | BundleError::NotABundle
+                    | BundleError::Truncated { .. }
             ),
             "byte {at}: {error}"
         );
@@ -58,13 +60,27 @@ fn damage_is_located() {
 fn every_truncation_is_found() {
     let key = cheap_key();
     let (bytes, _) = bundle_with(&key, &[3, 1]);
+    let mut places = Vec::new();
     for length in 1..bytes.len() {
         let error = check(&bytes[..length], &key).expect_err(&format!("{length} bytes"));
+        places.extend(error.place());
         assert!(
-            matches!(error, BundleError::Truncated),
+            matches!(error, BundleError::Truncated { .. }),
             "{length} bytes: {error}"
         );
     }
+    // Each is located.
+    assert_eq!(places.len(), bytes.len() - 1);
+    places.dedup();
+    let expected = [
+        Place::Header,
+        Place::Part(0),
+        Place::Part(1),
+        Place::Part(2),
+        Place::Manifest,
+        Place::End,
+    ];
+    assert_eq!(places, expected);
     assert!(matches!(check(&[], &key), Err(BundleError::NotABundle)));
 }
 
@@ -108,7 +124,10 @@ fn parts_have_their_places() {
             "{given:?}: {error}"
         );
     }
-    assert!(matches!(order(&[0, 1, 2, 3]), BundleError::Truncated));
+    assert!(matches!(
+        order(&[0, 1, 2, 3]),
+        BundleError::Truncated { .. }
+    ));
     assert!(matches!(order(&[1, 2, 3, 4]), BundleError::NotABundle));
     assert!(matches!(
         order(&[0, 1, 2, 3, 4, 4]),

@@ -129,7 +129,7 @@ fn claims_cost_nothing() {
     // A size that is allowed but not there.
     let claim = entry(part, limits::SEALED_PART_BYTES, b"x");
     let error = check(&[entries[0].1.as_slice(), &claim].concat(), &key).unwrap_err();
-    assert!(matches!(error, BundleError::Truncated));
+    assert!(matches!(error, BundleError::Truncated { .. }));
 }
 
 #[test]

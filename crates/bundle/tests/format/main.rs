@@ -34,6 +34,7 @@ fn source() -> Source {
         name: String::from("Shop"),
         region: String::from("eu-de"),
         version: String::from("0.1.0"),
+        predicate: None,
     }
 }
 

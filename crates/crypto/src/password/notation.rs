@@ -26,6 +26,11 @@ pub enum PasswordHashError {
     /// A notation or algorithm this program does not verify.
     #[error("the password hash is in no notation that this service verifies")]
     Unsupported,
+    /// A notation beside the name of another algorithm.
+    #[error(
+        "the notation of the password hash and the algorithm named with it contradict one another"
+    )]
+    Contradiction,
     /// A known notation, wrongly written.
     #[error("the password hash is malformed")]
     Malformed,

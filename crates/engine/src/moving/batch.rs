@@ -14,10 +14,11 @@ use super::{
     Failure, ImportReport, Name, OnConflict, Outcome, Refusal, WithoutPassword,
     bundle_people::{Ids, Unpacked, unpacked},
     directory_apply,
-    directory_record::{DirectoryRecord, Password, WRONG_SECRET},
+    directory_record::{DirectoryRecord, Password, Seal},
     profile_apply,
     profile_record::ProfileRecord,
     seen::{Seen, Traits},
+    taken::{Mark, Taken},
 };
 use crate::{Engine, Error, Result, job::Step, pace::Pace};
 
@@ -26,6 +27,8 @@ use crate::{Engine, Error, Result, job::Step, pace::Pace};
 pub(super) struct RawBatch {
     /// The number of the first.
     pub first: u64,
+    /// What the job has taken once these are applied.
+    mark: Mark,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -38,7 +41,8 @@ impl RawBatch {
         }
     }
 
-    pub(super) fn push(&mut self, record: &[u8]) {
+    pub(super) fn push(&mut self, record: &[u8], mark: Mark) {
+        self.mark = mark;
         self.text.extend_from_slice(record);
         self.ends.push(self.text.len());
     }
@@ -82,10 +86,12 @@ pub(super) struct Batch {
     pub count: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Whether a password hash did not open with the secret.
+    /// Whether a password hash was sealed with another secret.
     pub wrong_secret: bool,
-    /// Whether one did.
+    /// Whether one opened, of these or of those before.
     pub opened: bool,
+    /// What the job has taken then; not of a bundle, whose file is stored.
+    mark: Option<Mark>,
     segments: Vec<Segment>,
     failures: Vec<Failure>,
 }
@@ -111,6 +117,7 @@ pub(super) fn bundled(
         bytes: 0,
         wrong_secret: false,
         opened: true,
+        mark: None,
         segments: Vec::new(),
         failures: Vec::new(),
     };
@@ -184,6 +191,7 @@ impl Codec {
             bytes: raw.text.len() as u64,
             wrong_secret: false,
             opened: false,
+            mark: Some(raw.mark),
             segments: Vec::new(),
             failures: Vec::new(),
         };
@@ -242,17 +250,19 @@ fn read_directory(
     let mut records = Vec::with_capacity(raw.len());
     for (index, record) in raw.iter().enumerate() {
         let (name, refusal) = match read_text(record, |text| DirectoryRecord::read(text, reader)) {
-            Ok(read) => match &read.password {
-                Password::Unusable(refusal) if without == WithoutPassword::Refuse => {
-                    batch.wrong_secret |= refusal.code == WRONG_SECRET;
-                    (read.label.clone(), refusal.clone())
+            Ok(read) => {
+                batch.opened |= read.seal == Seal::Opened;
+                batch.wrong_secret |= read.seal == Seal::Other;
+                match &read.password {
+                    Password::Unusable(refusal) if without == WithoutPassword::Refuse => {
+                        (read.label.clone(), refusal.clone())
+                    }
+                    _ => {
+                        records.push((index, read));
+                        continue;
+                    }
                 }
-                _ => {
-                    batch.opened = true;
-                    records.push((index, read));
-                    continue;
-                }
-            },
+            }
             Err(refused) => *refused,
         };
         batch.failures.push(Failure {
@@ -421,8 +431,10 @@ impl Batch {
 }
 
 /// What a batch adds to its job.
-pub(super) fn step(batch: &Batch, report: &ImportReport) -> Step {
-    Step {
+pub(super) fn step(batch: &Batch, report: &ImportReport) -> Result<Step> {
+    let taken = |mark| Taken::of(mark, batch.first + batch.count as u64, batch.opened).text();
+    Ok(Step {
+        progress: batch.mark.map(taken).transpose()?,
         counts: JobCounts {
             added: report.added as u64,
             updated: report.updated as u64,
@@ -434,7 +446,7 @@ pub(super) fn step(batch: &Batch, report: &ImportReport) -> Step {
         report: lines(batch.first, report),
         map: map_lines(report),
         ..Step::default()
-    }
+    })
 }
 
 /// The lines of a report, in the order of the file.

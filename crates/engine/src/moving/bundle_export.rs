@@ -99,7 +99,9 @@ impl Engine {
         let options: ExportOptions =
             serde_json::from_str(&run.job.options).map_err(Error::internal)?;
         let only = options.only()?;
-        let mut writing = self.begin_writing(run, secret, &progress).await?;
+        let mut writing = self
+            .begin_writing(run, secret, &progress, options.predicate)
+            .await?;
         let whos = if progress.profiles {
             Who::Unattached.alone()
         } else {
@@ -141,6 +143,7 @@ impl Engine {
         run: &Run,
         secret: Zeroizing<String>,
         progress: &OutProgress,
+        predicate: Option<String>,
     ) -> Result<Writing> {
         let state = progress.writer.clone();
         let instance = self.tenant_in_any_state(run.tenant).await?;
@@ -149,6 +152,7 @@ impl Engine {
             name: instance.name.clone(),
             region: instance.region.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            predicate,
         };
         let (engine, now) = (self.clone(), self.now());
         aside(move || {

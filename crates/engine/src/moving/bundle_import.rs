@@ -14,7 +14,7 @@ use vestibule_store::job::JobFile;
 use zeroize::Zeroizing;
 
 use super::{
-    OnConflict,
+    OnConflict, WithoutPassword,
     batch::bundled,
     bundle_people::{BundleIds, Ids},
     directory_export::check_secret,
@@ -94,6 +94,10 @@ impl Engine {
             if known.feed != JobFeed::Request || known.state.has_ended() {
                 return Ok(known);
             }
+            // Whoever sends a bundle again wants it to go on, whoever paused it.
+            self.store()
+                .write(tenant, move |t| Ok::<_, Error>(t.note_wish(id, None)?))
+                .await?;
         }
         let mut run = self.take(tenant, id).await?;
         let there = Received::of(&run.job)?.uploaded;
@@ -217,6 +221,7 @@ impl Engine {
         };
         let manner = Manner {
             policy: options.policy()?,
+            without: WithoutPassword::Refuse,
             dry_run: options.dry_run,
             from: 0,
         };
@@ -224,6 +229,7 @@ impl Engine {
         let (batches, taken) = mpsc::channel(2);
         let (engine, tenant, done) = (self.clone(), run.tenant, run.done);
         let batch = self.pace().batch.max(1);
+        let chosen = manifest.source.predicate.clone();
         let file = PartsReader::new(self, run);
         let reading = spawn_blocking(move || -> Result<(), BundleError> {
             let mut reader = BundleReader::open_with_key(file, key)?;
@@ -248,6 +254,12 @@ impl Engine {
         let ended = write_all(run, manner, taken).await;
         match (ended, reading.await.map_err(Error::internal)?) {
             (Ended::Done(_), Err(error)) => found(error),
+            (Ended::Done(mut notes), Ok(())) => {
+                notes.extend(chosen.map(|predicate| {
+                    format!("The bundle is a part: it holds only those of whom this was true: {predicate}")
+                }));
+                Ok(Ended::Done(notes))
+            }
             (ended, _) => Ok(ended),
         }
     }
@@ -282,6 +294,7 @@ fn found(error: BundleError) -> Result<Ended> {
             code: error.code().to_owned(),
             message: format!("{error}. Nothing was imported of it."),
             record: None,
+            place: error.place().map(|place| place.to_string()),
         })),
     }
 }

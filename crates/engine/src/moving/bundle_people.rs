@@ -18,7 +18,7 @@ use vestibule_store::people::{DirectoryRow, IdentityRow, ProfileRow};
 
 use super::{
     Name, Refusal, Renamed,
-    directory_record::{DirectoryRecord, Kept as KeptUser, KeptProfile, Password},
+    directory_record::{DirectoryRecord, Kept as KeptUser, KeptProfile, Password, Seal},
     profile_record::{Kept, ProfileRecord},
     render::RoleTexts,
 };
@@ -213,6 +213,7 @@ fn kept_user(
         password_changed_at: user.password_changed_at,
         original_id,
         password,
+        seal: Seal::None,
         attributes: profile
             .as_ref()
             .map(|(profile, _)| profile.attributes.clone())

@@ -9,7 +9,7 @@ use super::{
     CHUNK, Failure, ImportReport, OnConflict, Record, Refusal, TRIES, after, aside,
     directory_apply::{Placed, apply, refused},
     directory_export::check_secret,
-    directory_record::{DirectoryRecord, Password, WRONG_SECRET},
+    directory_record::{DirectoryRecord, Password, Seal, WRONG_SECRET},
     log, unreached,
 };
 use crate::{Engine, Error, Kind, Result, access::Manager};
@@ -141,16 +141,14 @@ fn read(
                 continue;
             }
         };
+        opened |= record.seal == Seal::Opened;
+        wrong |= record.seal == Seal::Other;
         let mut keys = vec![("email", record.card.email().key())];
         keys.extend(record.card.user_name_key().map(|key| ("userName", key)));
         let refusal = match &record.password {
             _ if keys.iter().any(|key| seen.contains(key)) => Some(Refusal::duplicate()),
-            Password::Hash(_) | Password::None => {
-                opened = true;
-                None
-            }
+            Password::Hash(_) | Password::None => None,
             Password::Unusable(refusal) => {
-                wrong |= refusal.code == WRONG_SECRET;
                 (without == WithoutPassword::Refuse).then(|| refusal.clone())
             }
         };
@@ -166,7 +164,8 @@ fn read(
             }
         }
     }
-    if wrong && !opened && without == WithoutPassword::Refuse {
+    // Whatever is to become of single hashes: with such a secret an update would take everybody's password away.
+    if wrong && !opened {
         return Err(Error::new(
             Kind::Invalid,
             WRONG_SECRET,

@@ -31,6 +31,7 @@ pub(super) struct DirectoryRecord {
     /// The id it is to be shown as having had before.
     pub original_id: Option<String>,
     pub password: Password,
+    pub seal: Seal,
     pub attributes: Attributes,
     pub roles: Vec<String>,
     pub label: Name,
@@ -65,6 +66,17 @@ pub(super) enum Password {
     None,
     /// It does not, and this is why.
     Unusable(Refusal),
+}
+
+/// What a record's password hash says of the secret that came with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// Nothing: it is not sealed here, or there is none.
+    None,
+    /// It opens.
+    Opened,
+    /// It was sealed with another one.
+    Other,
 }
 
 /// What does not open with this secret.
@@ -119,6 +131,7 @@ impl DirectoryRecord {
         let algorithm = text(&object, "passwordHashAlg")?;
         let context = label.original_id.clone().unwrap_or_default();
         let card = UserCard::parse(user).map_err(|invalid| Refusal::shape(&invalid))?;
+        let (password, seal) = open(hash, algorithm, &context, envelopes);
         Ok(Self {
             card,
             status: state.status.unwrap_or_default(),
@@ -129,7 +142,8 @@ impl DirectoryRecord {
             last_login_at: time(&meta, "lastLogin"),
             password_changed_at: None,
             original_id: label.original_id.clone(),
-            password: open(hash, algorithm, &context, envelopes),
+            password,
+            seal,
             attributes,
             roles,
             label,
@@ -144,27 +158,37 @@ fn open(
     algorithm: Option<String>,
     context: &str,
     envelopes: &mut EnvelopeReader,
-) -> Password {
+) -> (Password, Seal) {
     let Some(hash) = hash.filter(|hash| !hash.is_empty()) else {
-        return unusable("no_password", "The record holds no password hash.");
+        let none = unusable("no_password", "The record holds no password hash.");
+        return (none, Seal::None);
     };
-    match envelopes.open_hash(context, &hash) {
-        Ok(hash) => Password::Hash(hash),
-        Err(EnvelopeError::Foreign) => plain(&hash, algorithm.as_deref()),
-        Err(EnvelopeError::WrongSecret) => unusable(
+    let error = match envelopes.open_hash(context, &hash) {
+        Ok(hash) => return (Password::Hash(hash), Seal::Opened),
+        Err(error) => error,
+    };
+    let seal = match error {
+        EnvelopeError::Contents(_) => Seal::Opened,
+        EnvelopeError::WrongSecret => Seal::Other,
+        EnvelopeError::Foreign | EnvelopeError::Damaged | EnvelopeError::TooManySalts => Seal::None,
+    };
+    let password = match error {
+        EnvelopeError::Foreign => plain(&hash, algorithm.as_deref()),
+        EnvelopeError::WrongSecret => unusable(
             WRONG_SECRET,
             "The encryption secret is not the one this password hash was sealed with.",
         ),
-        Err(EnvelopeError::Damaged) => unusable(
+        EnvelopeError::Damaged => unusable(
             "damaged_hash",
             "The sealed password hash was changed since it was made, or belongs to another user.",
         ),
-        Err(EnvelopeError::TooManySalts) => unusable(
+        EnvelopeError::TooManySalts => unusable(
             "too_many_salts",
             "This file was put together from too many exports. Import it in parts.",
         ),
-        Err(EnvelopeError::Contents(error)) => notation(error),
-    }
+        EnvelopeError::Contents(error) => notation(error),
+    };
+    (password, seal)
 }
 
 /// A hash that another product left readable. What looks like no notation at all is taken for another vendor's ciphertext.
@@ -190,6 +214,10 @@ fn notation(error: PasswordHashError) -> Password {
         PasswordHashError::Unsupported => unusable(
             "unsupported_hash",
             "The password hash is of a kind that this service does not verify.",
+        ),
+        PasswordHashError::Contradiction => unusable(
+            "unsupported_hash",
+            "passwordHashAlg names another algorithm than the notation of the password hash: they contradict one another.",
         ),
         PasswordHashError::Malformed => {
             unusable("malformed_hash", "The password hash is malformed.")

@@ -13,10 +13,11 @@ use vestibule_model::{
 use vestibule_wire::records::{Limits, RecordSplitter, SplitError};
 
 use super::{
-    OnConflict,
+    OnConflict, Refusal, WithoutPassword,
     batch::{Batch, Codec, RawBatch, step},
     export_stream::Tally,
     seen::Seen,
+    taken::{Passage, Taken},
 };
 use crate::{
     Error, Kind, Result,
@@ -51,6 +52,8 @@ pub(super) enum Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Manner {
     pub policy: OnConflict,
+    /// What happens to users whose password hash cannot be used.
+    pub without: WithoutPassword,
     pub dry_run: bool,
     /// The number of the first record of the stream.
     pub from: u64,
@@ -64,6 +67,8 @@ pub(super) enum Ended {
     Exported(Box<Tally>),
     /// It rests, and why if nobody asked for it.
     Paused(Option<String>),
+    /// It rests as it did: what was sent is not what it waits for.
+    Refused(Refusal),
     Cancelled,
     LetGo,
     Failed(JobError),
@@ -76,6 +81,8 @@ enum Read {
     Whole,
     Stopped(Stop),
     Malformed(SplitError),
+    /// It is not what was sent before.
+    Other(Refusal),
     /// The writing side wants no more.
     Unwanted,
 }
@@ -86,6 +93,10 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Fe
         Ok(at) => at,
         Err(error) => return Ended::Error(error),
     };
+    let passage = match Taken::read(&run.job) {
+        Ok(known) => Passage::new(manner.from, run.done, known),
+        Err(error) => return Ended::Error(error),
+    };
     let codec = Arc::new(codec);
     let (batches, waiting) = mpsc::channel(AHEAD);
     let reading = tokio::spawn(read(
@@ -94,8 +105,8 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Fe
             tenant: run.tenant,
             codec,
             batches,
-            done: run.done,
-            from: manner.from,
+            first: run.done.max(manner.from),
+            passage,
             next_at,
         },
         body,
@@ -112,6 +123,7 @@ pub(super) async fn import(run: &mut Run, codec: Codec, manner: Manner, body: Fe
     match read {
         Read::Whole => written,
         Read::Unwanted => Ended::Error(Error::internal("an import lost its reader")),
+        Read::Other(refusal) => Ended::Refused(refusal),
         Read::Stopped(Stop::Sender(why)) => Ended::Paused(Some(why)),
         Read::Stopped(Stop::Service(error)) => Ended::Error(error),
         Read::Malformed(error) => Ended::Failed(malformed(&error)),
@@ -123,9 +135,9 @@ struct Reader {
     tenant: vestibule_model::id::TenantId,
     codec: Arc<Codec>,
     batches: mpsc::Sender<JoinHandle<Batch>>,
-    /// Records that were dealt with before.
-    done: u64,
-    from: u64,
+    /// The number of the first record that was not dealt with before.
+    first: u64,
+    passage: Passage,
     next_at: Timestamp,
 }
 
@@ -133,14 +145,12 @@ async fn read(mut reader: Reader, mut body: Feed) -> Read {
     let pace = *reader.engine.pace();
     let mut splitter = RecordSplitter::new(Limits::default());
     let mut full: Vec<RawBatch> = Vec::new();
-    let mut open = RawBatch::starting_at(reader.done.max(reader.from));
-    let (from, done) = (reader.from, reader.done);
-    let mut collect = |full: &mut Vec<RawBatch>, index: u64, record: &[u8]| {
-        let number = from + index;
-        if number < done {
+    let mut open = RawBatch::starting_at(reader.first);
+    let mut collect = |full: &mut Vec<RawBatch>, passage: &mut Passage, record: &[u8]| {
+        let Some(number) = passage.take(record) else {
             return;
-        }
-        open.push(record);
+        };
+        open.push(record, passage.mark());
         if open.is_full(&pace) {
             full.push(std::mem::replace(
                 &mut open,
@@ -153,14 +163,17 @@ async fn read(mut reader: Reader, mut body: Feed) -> Read {
             Some(Ok(part)) => part,
             Some(Err(stop)) => break Read::Stopped(stop),
             None => {
-                let last =
-                    splitter.finish(&mut |record| collect(&mut full, record.index, record.bytes));
+                let last = splitter
+                    .finish(&mut |record| collect(&mut full, &mut reader.passage, record.bytes));
                 break last.map_or_else(Read::Malformed, |()| Read::Whole);
             }
         };
         let pushed = splitter.push(&part, &mut |record| {
-            collect(&mut full, record.index, record.bytes);
+            collect(&mut full, &mut reader.passage, record.bytes);
         });
+        if let Some(other) = reader.passage.other() {
+            return Read::Other(other);
+        }
         for batch in full.drain(..) {
             if !reader.hand_over(batch).await {
                 return Read::Unwanted;
@@ -170,6 +183,11 @@ async fn read(mut reader: Reader, mut body: Feed) -> Read {
             break Read::Malformed(error);
         }
     };
+    if matches!(end, Read::Whole | Read::Malformed(_))
+        && let Some(other) = reader.passage.other_at_end()
+    {
+        return Read::Other(other);
+    }
     full.push(open);
     for batch in full.drain(..).filter(|batch| batch.len() > 0) {
         if !reader.hand_over(batch).await {
@@ -204,9 +222,11 @@ pub(super) async fn write_all(
 ) -> Ended {
     let seen = Arc::new(Seen::default());
     let resumed = run.done > 0;
+    // Of a bundle, which opened as a whole, nothing is asked.
+    let mut opened = Taken::read(&run.job).is_ok_and(|taken| taken.opened);
     let mut expected = run.done;
     loop {
-        let batch = match timeout(run.engine.pace().beat, waiting.recv()).await {
+        let mut batch = match timeout(run.engine.pace().beat, waiting.recv()).await {
             Err(_) => match after(run.beat().await) {
                 None => continue,
                 Some(ended) => return ended,
@@ -217,8 +237,12 @@ pub(super) async fn write_all(
                 Err(error) => return Ended::Error(Error::internal(error)),
             },
         };
-        if run.done == 0 && batch.wrong_secret && !batch.opened {
-            return Ended::Failed(wrong_secret());
+        opened |= batch.opened;
+        batch.opened = opened;
+        // Later on, single records are refused for it, unless they would be imported without their passwords.
+        let lost = run.done == 0 || manner.without == WithoutPassword::Import;
+        if batch.wrong_secret && !opened && lost {
+            return Ended::Failed(wrong_secret(run.done));
         }
         if let Some(ended) = after(write_batch(run, manner, batch, &seen).await) {
             return ended;
@@ -264,7 +288,7 @@ async fn write_batch(
                 applied.apply(t, manner.policy, now)?
             };
             report.failures.sort_by_key(|failure| failure.index);
-            Ok(step(&applied, &report))
+            step(&applied, &report)
         })
         .await?;
     if manner.dry_run {
@@ -286,13 +310,20 @@ pub(super) fn after(stepped: Result<Next>) -> Option<Ended> {
     }
 }
 
-fn wrong_secret() -> JobError {
-    JobError {
-        code: String::from("wrong_secret"),
-        message: String::from(
+fn wrong_secret(done: u64) -> JobError {
+    let message = match done {
+        0 => String::from(
             "The encryption secret opens none of the first password hashes. Nothing was imported.",
         ),
-        record: Some(0),
+        done => format!(
+            "The encryption secret opens none of the password hashes. Nothing was imported from record {done} on."
+        ),
+    };
+    JobError {
+        code: String::from("wrong_secret"),
+        message,
+        record: Some(done),
+        place: None,
     }
 }
 
@@ -307,6 +338,7 @@ pub(super) fn malformed(error: &SplitError) -> JobError {
         code: code.to_owned(),
         message: error.to_string(),
         record: Some(record),
+        place: None,
     }
 }
 
@@ -315,7 +347,7 @@ impl Ended {
     pub(super) fn state(&self) -> Option<JobState> {
         match self {
             Self::Done(_) | Self::Exported(_) => Some(JobState::Succeeded),
-            Self::Paused(_) => Some(JobState::Paused),
+            Self::Paused(_) | Self::Refused(_) => Some(JobState::Paused),
             Self::Cancelled => Some(JobState::Cancelled),
             Self::Failed(_) => Some(JobState::Failed),
             Self::LetGo => None,

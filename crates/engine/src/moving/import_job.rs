@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use vestibule_crypto::{compare::constant_time_eq, digest::sha256_text};
 use vestibule_model::{
     id::{JobId, TenantId},
     job::{Job, JobError, JobFeed, JobKind, JobState},
@@ -16,6 +17,7 @@ use super::{
     OnConflict, WithoutPassword,
     batch::Codec,
     directory_export::check_secret,
+    directory_record::WRONG_SECRET,
     feed::{Body, Broken, Ended, Manner, Stop, import},
     large::file_kept_until,
     upload::attended,
@@ -93,7 +95,7 @@ impl Engine {
     ///
     /// # Errors
     /// `GAP` (409) when the stream begins behind the first record that is missing; `OTHER_JOB` (409) when the name is that of a job
-    /// asked for otherwise; what is wrong with the whole stream, when nothing was imported of it.
+    /// asked for otherwise; `OTHER_RECORDS` (409) when the records that are passed over are not those that the job took; what is wrong with the whole stream, when nothing was imported of it.
     pub async fn import_stream(
         &self,
         manager: &Manager,
@@ -117,7 +119,14 @@ impl Engine {
         job.id = request.job.unwrap_or(job.id);
         job.options = options.text()?;
         let id = job.id;
-        if !self.add_job(manager, job, None).await? {
+        let print = match &request.what {
+            Streamed::Directory(secret) => Some(fingerprint(id, secret)),
+            Streamed::Users => None,
+        };
+        if !self
+            .add_job(manager, job, print.as_ref().map(|print| print.as_str()))
+            .await?
+        {
             let known = self.get_job(manager, id).await?;
             if known.kind != kind
                 || known.feed != JobFeed::Request
@@ -127,6 +136,9 @@ impl Engine {
             }
             if known.state.has_ended() {
                 return Ok(known);
+            }
+            if let Some(print) = print {
+                self.check_secret_again(manager, id, &print).await?;
             }
             if request.from > known.counts.done() {
                 return Err(Error::conflict(
@@ -155,12 +167,20 @@ impl Engine {
         };
         let manner = Manner {
             policy: request.policy,
+            without: request.without_password,
             dry_run: request.dry_run,
             from: request.from,
         };
         let body = attended(body, self.pace().silence);
         let ended = import(&mut run, codec, manner, body).await;
+        let refused = match &ended {
+            Ended::Refused(refusal) => Some(refusal.clone()),
+            _ => None,
+        };
         self.settle(&run, ended).await?;
+        if let Some(refusal) = refused {
+            return Err(Error::conflict(refusal.code, refusal.message));
+        }
         let job = self.get_job(manager, id).await?;
         let counts = &job.counts;
         match &job.error {
@@ -169,6 +189,22 @@ impl Engine {
             }
             _ => Ok(job),
         }
+    }
+
+    /// Refuses another secret than the one that a stream began with. One that an earlier version began says nothing of it.
+    async fn check_secret_again(&self, manager: &Manager, id: JobId, print: &str) -> Result<()> {
+        let began_with = self.job_secret(manager.tenant(), id).await?;
+        let is_other = |began_with: Zeroizing<String>| {
+            !constant_time_eq(began_with.as_bytes(), print.as_bytes())
+        };
+        if began_with.is_some_and(is_other) {
+            return Err(Error::new(
+                Kind::Invalid,
+                WRONG_SECRET,
+                "The encryption secret is not the one that this job began with. Nothing was imported.",
+            ));
+        }
+        Ok(())
     }
 
     /// Goes on with a job that this node took, to its end.
@@ -208,6 +244,9 @@ impl Engine {
     }
 
     /// Takes a job for this node.
+    ///
+    /// # Errors
+    /// `JOB_PAUSED` (409) when somebody wished it to rest.
     pub(super) async fn take(&self, tenant: TenantId, id: JobId) -> Result<Run> {
         let (node, now) = (self.node().to_owned(), self.now());
         let lease = now.plus_seconds(self.pace().lease_seconds());
@@ -217,8 +256,18 @@ impl Engine {
                 Ok::<_, Error>(t.take_job(id, &node, now, lease)?)
             })
             .await?;
-        let job = taken
-            .ok_or_else(|| Error::conflict("invalid_state", "The job ended at this moment."))?;
+        let Some(job) = taken else {
+            let job = self
+                .store()
+                .read(tenant, move |t| Ok::<_, Error>(t.find_job(id)?));
+            return Err(match job.await? {
+                Some(job) if job.state == JobState::Paused => Error::conflict(
+                    "job_paused",
+                    "Somebody paused this job. Resume it first, then send the body again.",
+                ),
+                _ => Error::conflict("invalid_state", "The job ended at this moment."),
+            });
+        };
         Ok(Run::new(self.clone(), tenant, job))
     }
 
@@ -238,6 +287,7 @@ impl Engine {
         };
         let manner = Manner {
             policy,
+            without: options.without(),
             dry_run: options.dry_run,
             from: 0,
         };
@@ -342,6 +392,7 @@ impl Engine {
                 expires_at = file_kept_until(&run.job, self.now());
             }
             Ended::Done(notes) => warnings = notes,
+            Ended::Refused(refusal) => warnings.push(format!("Paused: {}", refusal.message)),
             Ended::Paused(why) => warnings.extend(why.map(|why| format!("Paused: {why}"))),
             Ended::Failed(why) => error = Some(why),
             Ended::Error(why) => {
@@ -350,6 +401,7 @@ impl Engine {
                     code: why.code.to_owned(),
                     message: why.public,
                     record: Some(run.done),
+                    place: None,
                 });
             }
             Ended::Cancelled | Ended::LetGo => {}
@@ -357,6 +409,12 @@ impl Engine {
         run.end(state, error, warnings, digest, expires_at).await?;
         Ok(())
     }
+}
+
+/// What is kept of the secret of a stream, sealed, so that whoever goes on with it has the same one.
+fn fingerprint(job: JobId, secret: &str) -> Zeroizing<String> {
+    let text = Zeroizing::new(format!("stream-secret:{job}:{secret}"));
+    Zeroizing::new(sha256_text(&text))
 }
 
 pub(super) fn other_job() -> Error {

@@ -386,6 +386,7 @@ fn part_of_array(records: &[u8], part: u64, last: bool) -> Vec<u8> {
 pub(super) fn gave_up(ended: Ended) -> Error {
     match ended {
         Ended::Paused(Some(why)) => Error::invalid(why),
+        Ended::Refused(refusal) => Error::conflict(refusal.code, refusal.message),
         Ended::Failed(error) => refusal(&error),
         Ended::Error(error) => error,
         Ended::LetGo => Error::busy("The service is stopping. Send the file again in a moment."),

@@ -491,6 +491,7 @@ fn change_jobs(t: &mut Tenant<'_, '_>, later: Timestamp) -> Result<()> {
     assert!(!t.hand_over_job(lease, "{}", Some(b"stolen"))?);
     assert!(!t.wish_job(job, JobWish::Cancel, later)?);
     assert!(!t.settle_job(job, JobState::Cancelled, false, later, None)?);
+    assert!(!t.note_wish(job, Some(JobWish::Pause))?);
     assert_eq!(t.delete_some_job_parts(job, JobFile::Out, 0)?, 0);
     assert!(!t.delete_job(job)?);
     Ok(())

@@ -50,15 +50,18 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new("get", ALL, "list_jobs", || get(list))
             .guard(MANAGER)
+            .strict()
             .summary("Long work on this instance, newest first.")
             .query(FILTERS)
             .answers::<JobList>(200),
         Route::new("get", ONE, "get_job", || get(show))
             .guard(MANAGER)
+            .strict()
             .summary("One job with its counts.")
             .answers::<JobBody>(200),
         Route::new("delete", ONE, "delete_job", || delete(remove))
             .guard(MANAGER)
+            .strict()
             .summary("Cancel a live job, or remove an ended one from the ledger.")
             .answers_nothing(204),
         Route::new(
@@ -68,6 +71,7 @@ pub(super) fn routes() -> Vec<Route> {
             || post(pause),
         )
         .guard(MANAGER)
+        .strict()
         .summary("Let a job rest at its next checkpoint.")
         .answers::<JobBody>(200),
         Route::new(
@@ -77,6 +81,7 @@ pub(super) fn routes() -> Vec<Route> {
             || post(resume),
         )
         .guard(MANAGER)
+        .strict()
         .summary("Let a paused job go on.")
         .answers::<JobBody>(200),
         Route::new(
@@ -86,6 +91,7 @@ pub(super) fn routes() -> Vec<Route> {
             || get(watch),
         )
         .guard(MANAGER)
+        .strict()
         .summary("The job at each change, as server-sent events, until it ends or rests.")
         .answers_text(200, "text/event-stream"),
         Route::new(
@@ -95,6 +101,7 @@ pub(super) fn routes() -> Vec<Route> {
             || get(report),
         )
         .guard(MANAGER)
+        .strict()
         .summary("NDJSON: a line for each record that was not simply added.")
         .answers_text(200, "application/x-ndjson"),
         Route::new(
@@ -104,6 +111,7 @@ pub(super) fn routes() -> Vec<Route> {
             || get(map),
         )
         .guard(MANAGER)
+        .strict()
         .summary("NDJSON: old and new ids of an import that gave new ones.")
         .answers_text(200, "application/x-ndjson"),
     ]

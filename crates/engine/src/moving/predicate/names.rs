@@ -20,6 +20,16 @@ use super::work::{Exhausted, WORK, Work};
 
 /// All the names below as one map, for `has(user.lastLogin)`.
 const USER: &str = "user";
+/// The record itself, whatever its members are called.
+const RECORD: &str = "record";
+/// Members of the records of exports.
+const MEMBERS: [&str; 5] = [
+    "identities",
+    "passwordHash",
+    "passwordHashAlg",
+    "profile",
+    "scimUser",
+];
 /// Names that both kinds of records have, wherever they keep what is meant.
 const NAMES: [&str; 13] = [
     "active",
@@ -41,6 +51,16 @@ const NAMES: [&str; 13] = [
 static NO_ATTRIBUTES: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 /// Roles of a record that has none.
 static NO_ROLES: Value = Value::Array(Vec::new());
+
+/// Whether a name may mean something for a record.
+pub(super) fn is_known(name: &str) -> bool {
+    known().any(|known| known == name)
+}
+
+/// All names there are.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(MEMBERS).chain([USER, RECORD])
+}
 
 /// A record as an expression sees it.
 pub(super) struct Names<'a> {
@@ -95,6 +115,7 @@ impl<'a> Names<'a> {
             "active" => self.first(["/active", "/scimUser/active"])?,
             "status" => self.first(["/status", "/scimUser/status"])?,
             "userName" => self.first(["/userName", "/scimUser/userName"])?,
+            RECORD => self.record,
             other => self.record.get(other)?,
         };
         Some(Meaning::Json(json))

@@ -12,7 +12,7 @@ use cel::{
 use regex::{Regex, RegexBuilder};
 
 use super::{
-    PredicateError,
+    PredicateError, names,
     work::{MATCHES, RANGE, STEP, WORK},
 };
 
@@ -54,6 +54,21 @@ const FUNCTIONS: [Function; 23] = [
 
 /// Functions whose names are also those of types, or rather the other way round.
 const CONVERSIONS: [Function; 2] = [("type", &[1], &[]), ("uint", &[1], &[])];
+
+/// Names of types, for `type(x) == int`.
+const TYPES: [&str; 11] = [
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "timestamp",
+    "uint",
+];
 
 /// Macros, which are calls only when they are called wrongly.
 const MACROS: [&str; 7] = [
@@ -101,8 +116,14 @@ pub(super) fn plan(expression: IdedExpr, source: &SourceInfo) -> Result<Plan, Pr
         patterns: Vec::new(),
         nodes: 0,
         variables: Vec::new(),
+        results: Vec::new(),
+        unknown: None,
     };
     let expression = planner.expression(expression)?;
+    // Whatever else is wrong is said first.
+    if let Some(unknown) = planner.unknown {
+        return Err(unknown);
+    }
     Ok(Plan {
         expression,
         patterns: planner.patterns,
@@ -115,6 +136,10 @@ struct Planner<'a> {
     nodes: usize,
     /// Variables of the loops around.
     variables: Vec<String>,
+    /// What their results are called.
+    results: Vec<String>,
+    /// What is wrong with the first name that there is none of.
+    unknown: Option<PredicateError>,
 }
 
 impl Planner<'_> {
@@ -133,7 +158,11 @@ impl Planner<'_> {
                 let message = format!("there is no type named {name:?}");
                 return Err(self.error_at_name(id, name, message));
             }
-            Expr::Literal(_) | Expr::Ident(_) => {}
+            Expr::Literal(_) => {}
+            Expr::Ident(name) => {
+                let unknown = self.unknown(id, name);
+                self.unknown = self.unknown.take().or(unknown);
+            }
             Expr::Select(select) => self.replace(&mut select.operand)?,
             Expr::List(list) => {
                 for element in &mut list.elements {
@@ -153,6 +182,24 @@ impl Planner<'_> {
             Expr::Comprehension(comprehension) => self.repeat(id, comprehension)?,
         }
         Ok(node)
+    }
+
+    /// A misspelt name means nothing for any record: a predicate with it would be true of nobody, and nobody would know why.
+    fn unknown(&self, id: u64, name: &str) -> Option<PredicateError> {
+        let plain = name.strip_prefix('.').unwrap_or(name);
+        let mut own = self.variables.iter().chain(&self.results);
+        let is_known = name == WORK
+            || own.any(|known| known == name)
+            || names::is_known(plain)
+            || TYPES.contains(&plain);
+        (!is_known).then(|| {
+            let all: Vec<&str> = names::known().collect();
+            let message = format!(
+                "there is no name {plain:?}, only {}; what else a record holds is called record.{plain}",
+                all.join(", ")
+            );
+            self.error(id, message)
+        })
     }
 
     fn replace(&mut self, node: &mut IdedExpr) -> Result<(), PredicateError> {
@@ -247,11 +294,13 @@ impl Planner<'_> {
         let range = mem::take(&mut lap.iter_range);
         lap.iter_range = invoke(RANGE, vec![range, identifier(WORK)]);
         self.variables.push(lap.iter_var.clone());
+        self.results.push(lap.accu_var.clone());
         let before = self.nodes;
         self.replace(&mut lap.loop_step)?;
         let nodes = self.nodes - before;
         self.count_turns(&mut lap.loop_step, nodes, &lap.accu_var);
         self.variables.pop();
+        self.results.pop();
         Ok(())
     }
 

@@ -224,6 +224,48 @@ fn refusals_are_exact() {
     );
 }
 
+/// Unless somebody looks twice, a predicate of which nothing is ever true looks like one that nobody fits.
+#[test]
+fn names_that_no_record_has_are_refused() {
+    let names = "active, attributes, created, email, emailDomain, id, lastLogin, modified, name, provider, roles, status, userName, \
+                 identities, passwordHash, passwordHashAlg, profile, scimUser, user, record";
+    for (text, name, column) in [
+        ("atributes.country == 'DE'", "atributes", 1),
+        ("1 == 1 || emaildomain == 'x'", "emaildomain", 11),
+        ("has(User.lastLogin)", "User", 5),
+        ("roles.exists(role, roll == 'adult')", "roll", 20),
+        ("roles.exists(role, role == 'a') && role == 'b'", "role", 36),
+        ("picture == 'p' || nickname == 'n'", "picture", 1),
+    ] {
+        let message = format!(
+            "there is no name {name:?}, only {names}; what else a record holds is called record.{name} (column {column})"
+        );
+        assert_eq!(refused(text), message, "{text}");
+    }
+    let mut user = federated();
+    user["picture"] = json!("p.jpg");
+    for (text, expected) in [
+        ("record.picture == 'p.jpg'", true),
+        ("has(record.picture) && !has(record.nickname)", true),
+        (
+            "record['picture'].startsWith('p') && record.identities[0].provider == provider",
+            true,
+        ),
+        ("has(record.atributes)", false),
+        (
+            "type(attributes.points) == int && roles.all(role, type(role) == string)",
+            true,
+        ),
+        // Members of attributes may be called anything.
+        (
+            "attributes.atributes == 1 || !has(attributes.emaildomain)",
+            true,
+        ),
+    ] {
+        assert_eq!(holds(text, &user), expected, "{text}");
+    }
+}
+
 /// Each of these in threads whose stack is as large as that of the threads that serve requests.
 #[test]
 fn hostile_expressions_are_harmless() {

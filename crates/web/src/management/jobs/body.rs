@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use vestibule_model::{
     id::TenantId,
-    job::{Job, JobFeed, JobKind, JobState},
+    job::{Job, JobFeed, JobKind, JobState, JobWish},
     time::Timestamp,
 };
 
@@ -31,6 +31,9 @@ pub(in crate::management) struct JobBody {
     /// `fail`, `skip` or `update`; of imports.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_conflict: Option<String>,
+    /// The predicate of an export: only those of whom it is true are in its file. Left out when everybody is.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    predicate: Option<String>,
     /// `keep` or `remap`; of imports of bundles.
     #[serde(skip_serializing_if = "Option::is_none")]
     ids: Option<&'static str>,
@@ -39,6 +42,9 @@ pub(in crate::management) struct JobBody {
     without_password: Option<bool>,
     /// Whether nothing happens before its sender sends the body again: it is paused, and its input comes with a request.
     waits_for_input: bool,
+    /// `person`: somebody paused it, and it rests until it is resumed by call. `sender`: its sender or its node is gone. Of paused jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_by: Option<&'static str>,
     /// Bytes that arrived of a file that is being uploaded: where to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     uploaded: Option<u64>,
@@ -79,12 +85,19 @@ struct Failure {
     message: String,
     /// The record at which it happened, counted from 0.
     record: Option<u64>,
+    /// Where in a bundle it was found: `the header`, `part 3` (counted from 0), `the manifest` or `the end of the archive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
 }
 
 impl JobBody {
     pub(in crate::management) fn new(app: &App, tenant: TenantId, job: Job) -> Self {
         let options: Value = serde_json::from_str(&job.options).unwrap_or_default();
         let asked = |name: &str| options.get(name).and_then(Value::as_bool) == Some(true);
+        let text = |name: &str| {
+            let text = options.get(name).and_then(Value::as_str);
+            text.map(str::to_owned)
+        };
         let url =
             |what: &str| app.absolute(&format!("/management/v4/{tenant}/jobs/{}/{what}", job.id));
         let makes_a_file = matches!(job.kind, JobKind::DirectoryExport | JobKind::BundleExport);
@@ -109,15 +122,14 @@ impl JobBody {
             },
             bytes: job.bytes,
             dry_run: asked("dryRun"),
-            on_conflict: options
-                .get("onConflict")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            on_conflict: text("onConflict"),
+            predicate: text("where"),
             ids: (job.kind == JobKind::BundleImport)
                 .then(|| if asked("remap") { "remap" } else { "keep" }),
             without_password: (job.kind == JobKind::DirectoryImport)
                 .then(|| asked("withoutPassword")),
             waits_for_input: job.feed == JobFeed::Request && job.state == JobState::Paused,
+            paused_by: (job.state == JobState::Paused).then(|| paused_by(&job)),
             uploaded: (job.kind == JobKind::BundleImport && job.feed == JobFeed::Request)
                 .then(|| uploaded(&job)),
             created_by: job.created_by,
@@ -130,6 +142,7 @@ impl JobBody {
                 code: error.code.to_uppercase(),
                 message: error.message,
                 record: error.record,
+                place: error.place,
             }),
             warnings: job.warnings,
             digest: job.digest,
@@ -142,6 +155,15 @@ impl JobBody {
             self.state.as_str(),
             "paused" | "succeeded" | "failed" | "cancelled"
         )
+    }
+}
+
+/// Why a job rests.
+fn paused_by(job: &Job) -> &'static str {
+    match (job.wish, job.feed) {
+        // What needs no sender rests only when somebody wished it.
+        (Some(JobWish::Pause), _) | (_, JobFeed::Parts | JobFeed::Instance) => "person",
+        _ => "sender",
     }
 }
 

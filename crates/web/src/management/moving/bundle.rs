@@ -52,15 +52,18 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new("get", DIGEST, "digest_people", || get(digest))
             .guard(MANAGER)
+            .strict()
             .summary("Counts and content digest of everybody, as of a bundle made now; NDJSON, the summary last.")
             .answers_text(200, NDJSON),
         Route::new("post", OUT, "export_bundle", || post(export))
             .guard(MANAGER)
+            .strict()
             .summary("Start a job that writes everybody to a sealed bundle.")
             .takes::<ExportBundle>()
             .answers::<JobBody>(202),
         Route::new("post", IN, "import_bundle", || post(import))
             .guard(MANAGER)
+            .strict()
             .summary("Upload a bundle and start the job that checks and imports it.")
             .query(OPTIONS)
             .takes_as::<String>("application/octet-stream")

@@ -94,6 +94,7 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<Status>(200),
         Route::new("get", JOB_FILE, "download_job_file", || get(job_file))
             .guard(MANAGER)
+            .strict()
             .summary("The file that a job made.")
             .answers_text(200, "application/octet-stream"),
     ]

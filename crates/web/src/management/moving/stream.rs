@@ -75,6 +75,7 @@ pub(super) fn routes() -> Vec<Route> {
             compressed(get(export_users))
         })
         .guard(MANAGER)
+        .strict()
         .summary("Export federated users of any number as NDJSON.")
         .query(&[AFTER, LIMIT, WHERE, PART, SUMMARY])
         .answers_text(200, NDJSON),
@@ -82,6 +83,7 @@ pub(super) fn routes() -> Vec<Route> {
             post(import_users)
         })
         .guard(MANAGER)
+        .strict()
         .summary("Import federated users of any number: NDJSON, an array or an export.")
         .query(&[JOB, FROM, ON_CONFLICT, DRY_RUN])
         .takes_as::<String>(NDJSON)
@@ -93,6 +95,7 @@ pub(super) fn routes() -> Vec<Route> {
             || compressed(get(export_directory)),
         )
         .guard(MANAGER)
+        .strict()
         .summary("Export directory users of any number as NDJSON, password hashes sealed.")
         .query(&[SECRET, AFTER, LIMIT, WHERE, PART, SUMMARY])
         .answers_text(200, NDJSON),
@@ -103,6 +106,7 @@ pub(super) fn routes() -> Vec<Route> {
             || post(import_directory),
         )
         .guard(MANAGER)
+        .strict()
         .summary("Import directory users of any number: NDJSON, an array or an export.")
         .query(&[SECRET, JOB, FROM, ON_CONFLICT, WITHOUT, DRY_RUN])
         .takes_as::<String>(NDJSON)

@@ -8,6 +8,7 @@ mod lost;
 mod outage;
 mod parts;
 mod patience;
+mod resumed;
 mod streams;
 
 use serde_json::{Value, json};

@@ -206,13 +206,39 @@ on_each_engine! {
         assert_eq!(out.iter().filter(|user| user["passwordHash"].is_null()).count(), 7);
     }
 
+    async fn a_notation_that_contradicts_its_algorithm_is_told_so(server) {
+        let at = Instance::new(&server, "one").await;
+        let (salted_sha1, _) = NOTATIONS[5];
+        let users = json!([record("a@x.org", salted_sha1, "ssha_sha512"), record("b@x.org", "$nothing$known$here", "bcrypt")]);
+        let done = at.post(IN, json!({"users": users})).await.expect(200).json();
+        let error = |n: usize| done["failReasons"][n]["error"].clone();
+        assert_eq!(codes(&done), [0, 1].map(|at| (at, "unsupported_hash".to_owned())));
+        assert!(error(0)["message"].as_str().unwrap().contains("contradict one another"), "{done}");
+        assert!(error(1)["message"].as_str().unwrap().contains("does not verify"), "{done}");
+    }
+
     async fn a_secret_that_opens_nothing_is_an_error(server) {
         let source = Instance::new(&server, "source").await;
         source.post(IN, json!({"users": [plain(0), plain(1)]})).await.expect(200);
         let out = source.get(OUT).await;
         let at = Instance::new(&server, "one").await;
-        refused(at.post("cloud_directory/import?encryption_secret=wrong", out).await, 400, "WRONG_SECRET");
+        let wrong = "cloud_directory/import?encryption_secret=wrong";
+        for query in ["", "&without_password=true"] {
+            refused(at.post(&format!("{wrong}{query}"), out.clone()).await, 400, "WRONG_SECRET");
+        }
         assert_eq!(at.get("cloud_directory/Users").await["totalResults"], 0);
+        // A hash that is not sealed says nothing of the secret, and nobody loses a password.
+        let before = everyone(&source, OUT, 50).await;
+        let users = json!({"users": [out["users"][0], plain(1)]});
+        let query = "&without_password=true&on_conflict=update";
+        refused(source.post(&format!("{wrong}{query}"), users).await, 400, "WRONG_SECRET");
+        let mut reader = EnvelopeReader::new("sesame");
+        for (before, after) in before.iter().zip(everyone(&source, OUT, 50).await) {
+            assert_eq!(opened(&mut reader, &after).as_str(), opened(&mut reader, before).as_str());
+        }
+        // Where none is sealed, any secret will do.
+        let done = at.post(wrong, json!({"users": [plain(0), plain(1)]})).await.expect(200).json();
+        assert_eq!(done["added"], 2, "{done}");
     }
 
     async fn bad_records_fail_alone(server) {

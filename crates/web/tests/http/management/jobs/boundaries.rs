@@ -130,6 +130,7 @@ fn bundle_of(people: &[Value]) -> Vec<u8> {
         name: String::from("crafted"),
         region: String::from("local"),
         version: String::from("0"),
+        predicate: None,
     };
     let created = Timestamp::from_millis(1_795_467_480_123);
     let mut writer = BundleWriter::new(Vec::new(), SECRET, source, created, &random).unwrap();

@@ -138,19 +138,52 @@ on_each_engine! {
         assert_eq!(codes, ["id_taken"]);
     }
 
+    async fn a_bundle_of_a_part_says_so(server) {
+        let (source, target) = (peopled(&server, "source").await, with_roles(&server, "target").await);
+        // Asked like this, neither can fail, so there is no hole between them.
+        let adults = "\"adult\" in roles && provider == \"cloud_directory\"";
+        let mut people = 0;
+        let mut digest = vestibule_crypto::content_digest::ContentDigest::EMPTY;
+        for predicate in [adults.to_owned(), format!("!({adults})")] {
+            let asked = json!({"encryptionSecret": SECRET, "where": predicate});
+            let started = source.post("bundle/export", asked).await.expect(202).json();
+            work(&source).await;
+            let path = format!("jobs/{}", started["id"].as_str().unwrap());
+            let made = source.get(&path).await;
+            assert_eq!((&made["where"], &made["state"]), (&json!(predicate), &json!("succeeded")), "{made}");
+            digest.combine(&vestibule_crypto::content_digest::ContentDigest::parse(made["digest"].as_str().unwrap()).unwrap());
+            let file = source.request("get", &format!("{path}/download")).send().await.expect(200).body;
+            let manifest = vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle");
+            assert_eq!(manifest.source.predicate.as_ref(), Some(&predicate));
+            people += manifest.counts.people;
+            let job = unpack(&target, "", SECRET, file).await;
+            assert_eq!((&job["state"], &job["counts"]["failed"], job.get("where")), (&json!("succeeded"), &json!(0), None), "{job}");
+            assert!(job["warnings"].to_string().contains("The bundle is a part"), "{job}");
+            assert!(job["warnings"][0].as_str().unwrap().ends_with(&predicate), "{job}");
+        }
+        let (file, made) = bundle(&source).await;
+        assert_eq!((json!(people), json!(digest.to_string()), made.get("where")), (made["counts"]["done"].clone(), made["digest"].clone(), None));
+        assert_eq!(vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle").source.predicate, None);
+        let job = unpack(&target, "on_conflict=skip", SECRET, file).await;
+        assert_eq!((&job["counts"]["added"], &job["warnings"]), (&json!(0), &json!([])), "{job}");
+    }
+
     async fn a_bundle_that_is_not_whole_changes_nothing(server) {
         let (source, target) = (peopled(&server, "source").await, with_roles(&server, "target").await);
         let (file, _) = bundle(&source).await;
         let mut damaged = file.clone();
         let middle = damaged.len() / 2;
         damaged[middle] ^= 1;
-        for (secret, bytes, code) in [
-            ("another", file.clone(), "WRONG_SECRET"),
-            (SECRET, damaged, "DAMAGED"),
-            (SECRET, file[..file.len() - 3000].to_vec(), "TRUNCATED"),
-            (SECRET, b"not a bundle at all".to_vec(), "NOT_A_BUNDLE"),
+        for (secret, bytes, code, place) in [
+            ("another", file.clone(), "WRONG_SECRET", "the header"),
+            (SECRET, damaged, "DAMAGED", "part 0"),
+            (SECRET, file[..file.len() / 2].to_vec(), "TRUNCATED", "part 0"),
+            (SECRET, file[..file.len() - 1100].to_vec(), "TRUNCATED", "the manifest"),
+            (SECRET, file[..file.len() - 10].to_vec(), "TRUNCATED", "the end of the archive"),
+            (SECRET, b"not a bundle at all".to_vec(), "NOT_A_BUNDLE", "the header"),
         ] {
             let job = unpack(&target, "", secret, bytes).await;
+            assert_eq!((&job["error"]["record"], &job["error"]["place"]), (&json!(null), &json!(place)), "{job}");
             assert_eq!((&job["state"], &job["error"]["code"], &job["counts"]["done"]), (&json!("failed"), &json!(code), &json!(0)), "{job}");
         }
         let empty = target.request("post", "bundle/import").header("X-Vestibule-Encryption-Secret", SECRET).send().await;

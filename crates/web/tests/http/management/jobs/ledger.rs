@@ -1,7 +1,7 @@
 //! The ledger itself.
 
 use serde_json::json;
-use vestibule_testkit::on_each_engine;
+use vestibule_testkit::{Conditions, on_each_engine};
 
 use super::{JOB, SECRET, export, import, ndjson, record, with_roles, work};
 use crate::instance::refused;
@@ -35,11 +35,11 @@ on_each_engine! {
         import(&at, "", ndjson((0..3).map(record))).await.expect(200);
         let id = at.post("cloud_directory/export/all", json!({"encryptionSecret": SECRET})).await.expect(202).json()["id"].as_str().unwrap().to_owned();
         let paused = at.post(&format!("jobs/{id}/pause"), json!({})).await.expect(200).json();
-        assert_eq!(paused["state"], "paused");
+        assert_eq!((&paused["state"], &paused["pausedBy"]), (&json!("paused"), &json!("person")), "{paused}");
         work(&at).await;
         assert_eq!(at.get(&format!("jobs/{id}")).await["state"], "paused");
         let queued = at.post(&format!("jobs/{id}/resume"), json!({})).await.expect(200).json();
-        assert_eq!(queued["state"], "queued");
+        assert_eq!((&queued["state"], queued.get("pausedBy")), (&json!("queued"), None), "{queued}");
         refused(at.post(&format!("jobs/{id}/resume"), json!({})).await, 409, "INVALID_STATE");
         at.delete(&format!("jobs/{id}")).await.expect(204);
         let job = at.get(&format!("jobs/{id}")).await;
@@ -63,7 +63,55 @@ on_each_engine! {
             .expect(200)
             .json();
         assert_eq!((&half["state"], &half["counts"]["done"], &half["waitsForInput"]), (&json!("paused"), &json!(4), &json!(true)), "{half}");
+        assert_eq!(half["pausedBy"], "sender", "{half}");
         refused(at.post(&format!("jobs/{JOB}/resume"), json!({})).await, 409, "NEEDS_INPUT");
+    }
+
+    async fn what_a_person_paused_takes_nothing_before_it_is_resumed(server) {
+        let server = server.restart(Conditions::small()).await;
+        let at = with_roles(&server, "one").await;
+        let text = ndjson((0..40).map(record));
+        let path = format!("cloud_directory/import/stream?job={JOB}");
+        let send = |body: Vec<u8>| at.request("post", &path).header("X-Vestibule-Encryption-Secret", SECRET).body(body);
+        let (pause, resume, show) = (format!("jobs/{JOB}/pause"), format!("jobs/{JOB}/resume"), format!("jobs/{JOB}"));
+        // While its sender is there.
+        let sending = tokio::spawn(send(Vec::new()).silent_body(text.as_bytes()[..text.len() / 2].to_vec()).send());
+        loop {
+            let job = at.request("get", &show).send().await.json();
+            if job["counts"]["done"].as_u64() > Some(0) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        at.post(&pause, json!({})).await.expect(200);
+        let paused = sending.await.unwrap().expect(200).json();
+        assert_eq!((&paused["state"], &paused["pausedBy"]), (&json!("paused"), &json!("person")), "{paused}");
+        refused(send(text.clone().into()).send().await, 409, "JOB_PAUSED");
+        assert_eq!(at.get(&show).await, paused);
+        let resumed = at.post(&resume, json!({})).await.expect(200).json();
+        assert_eq!((&resumed["state"], &resumed["pausedBy"], &resumed["waitsForInput"]), (&json!("paused"), &json!("sender"), &json!(true)), "{resumed}");
+        refused(at.post(&resume, json!({})).await, 409, "NEEDS_INPUT");
+        // And when it is gone.
+        let broken = send(Vec::new()).broken_body(text.as_bytes()[..text.len() * 3 / 4].to_vec()).send().await.expect(200).json();
+        assert_eq!(broken["pausedBy"], "sender", "{broken}");
+        assert_eq!(at.post(&pause, json!({})).await.expect(200).json()["pausedBy"], "person");
+        refused(send(text.clone().into()).send().await, 409, "JOB_PAUSED");
+        at.post(&resume, json!({})).await.expect(200);
+        let job = send(text.into()).send().await.expect(200).json();
+        assert_eq!((&job["state"], &job["counts"]["added"], job.get("pausedBy")), (&json!("succeeded"), &json!(40), None), "{job}");
+        // Sending a bundle again is a way to resume it.
+        let path = "bundle/import?job=0191f3d0-0000-4000-8000-00000000beef";
+        let send = || at.request("post", path).header("X-Vestibule-Encryption-Secret", SECRET);
+        let broken = send().broken_body(vec![7; 100]).send().await.expect(202).json();
+        assert_eq!((&broken["state"], &broken["pausedBy"]), (&json!("paused"), &json!("sender")), "{broken}");
+        let job = format!("jobs/{}", broken["id"].as_str().unwrap());
+        at.post(&format!("{job}/pause"), json!({})).await.expect(200);
+        assert_eq!(at.get(&job).await["pausedBy"], "person");
+        assert_eq!(send().body(vec![7; 200]).send().await.expect(202).json()["state"], "queued");
+        // Paused or not, it can be cancelled.
+        at.post(&format!("{job}/pause"), json!({})).await.expect(200);
+        at.delete(&job).await.expect(204);
+        assert_eq!(at.get(&job).await["state"], "cancelled");
     }
 
     async fn a_job_whose_node_died_is_taken_over(server) {
@@ -84,6 +132,36 @@ on_each_engine! {
         work(&at).await;
         assert_eq!(at.get(&format!("jobs/{id}")).await["state"], "succeeded");
         assert_eq!(export(&at, "").await.0.len(), 1200);
+    }
+
+    async fn unknown_parameters_are_refused_by_name(server) {
+        let at = with_roles(&server, "one").await;
+        let text = ndjson([record(0)]);
+        for (method, call) in [
+            ("post", "users/import/stream"), ("post", "cloud_directory/import/stream"), ("get", "users/export/stream"),
+            ("get", "cloud_directory/export/stream"), ("post", "bundle/import"), ("post", "bundle/export"), ("get", "bundle/digest"),
+            ("get", "jobs"), ("get", "jobs/x"), ("delete", "jobs/x"), ("post", "jobs/x/pause"), ("post", "jobs/x/resume"),
+            ("get", "jobs/x/events"), ("get", "jobs/x/report"), ("get", "jobs/x/map"), ("get", "jobs/x/download"),
+        ] {
+            for name in ["dryrun", "dry_run%20", "onConflict"] {
+                let answer = at
+                    .request(method, &format!("{call}?{name}=true"))
+                    .header("X-Vestibule-Encryption-Secret", SECRET)
+                    .body(text.clone())
+                    .send()
+                    .await;
+                assert!(answer.text().contains(&name.replace("%20", " ")), "{call} {}", answer.text());
+                refused(answer, 400, "INVALID_REQUEST");
+            }
+        }
+        assert_eq!(at.get("jobs").await["jobs"], json!([]));
+        assert_eq!(export(&at, "").await.0.len(), 0);
+        // App ID's own calls ignore what they do not know.
+        let users = json!({"users": [record(0)]});
+        let done = at.post("cloud_directory/import?encryption_secret=x&dryrun=true", users).await.expect(200).json();
+        assert_eq!(done["added"], 1, "{done}");
+        at.get("cloud_directory/export?encryption_secret=x&Count=1").await;
+        at.get("users/export?Count=1").await;
     }
 
     async fn changes_are_told_as_events(server) {

@@ -18,6 +18,7 @@ fn bundle_of(people: &[Value]) -> Vec<u8> {
         name: String::from("elsewhere"),
         region: String::from("local"),
         version: String::from("1"),
+        predicate: None,
     };
     let random = SystemRandom::new();
     let now = Timestamp::from_millis(1_790_000_000_000);
@@ -204,7 +205,7 @@ on_each_engine! {
         assert_eq!((&job["digest"], &part["lost"]["directoryIds"]), (&part["digest"], &json!(150)), "{job} {part}");
         assert!(job["warnings"].to_string().contains("150 directory ids"), "{job}");
         // What is none is refused, and no job is begun.
-        for bad in ["attributes.number >=", "odd(", ""] {
+        for bad in ["attributes.number >=", "odd(", "", "atributes.number >= 1000", "emaildomain == \"x\""] {
             let answer = at.post("cloud_directory/export/all", json!({"encryptionSecret": SECRET, "where": bad})).await;
             crate::instance::refused(answer, 400, "INVALID_REQUEST");
         }

@@ -111,23 +111,29 @@ on_each_engine! {
         import(&source, "", ndjson((0..20).map(record))).await.expect(200);
         let (users, _) = export(&source, "").await;
         let text = ndjson(users);
-        let wrong = target
-            .request("post", "cloud_directory/import/stream")
-            .header("X-Vestibule-Encryption-Secret", "another secret")
-            .body(text.clone())
-            .send()
-            .await;
-        refused(wrong, 400, "WRONG_SECRET");
+        let wrong = async |at: &Instance<'_>, query: &str, body: String| {
+            at.request("post", &format!("cloud_directory/import/stream?{query}"))
+                .header("X-Vestibule-Encryption-Secret", "another secret")
+                .body(body)
+                .send()
+                .await
+        };
+        for query in ["", "without_password=true", "without_password=true&dry_run=true"] {
+            refused(wrong(&target, query, text.clone()).await, 400, "WRONG_SECRET");
+        }
         assert_eq!(export(&target, "").await.0.len(), 0);
-        let job = target
-            .request("post", "cloud_directory/import/stream?without_password=true")
-            .header("X-Vestibule-Encryption-Secret", "another secret")
-            .body(text)
-            .send()
-            .await
-            .expect(200)
-            .json();
-        assert_eq!((&job["counts"]["added"], &job["counts"]["withoutPassword"]), (&json!(20), &json!(20)), "{job}");
+        let jobs = target.get("jobs").await["jobs"].clone();
+        for job in jobs.as_array().unwrap() {
+            assert_eq!((&job["state"], &job["error"]["code"], &job["counts"]["done"]), (&json!("failed"), &json!("WRONG_SECRET"), &json!(0)), "{job}");
+        }
+        // Nor does an update take the passwords away that are there, whatever hashes stand beside them that are not sealed.
+        let before = export(&source, "").await.1["digest"].clone();
+        let mixed = text + &ndjson([record(50)]);
+        refused(wrong(&source, "without_password=true&on_conflict=update", mixed).await, 400, "WRONG_SECRET");
+        assert_eq!(export(&source, "").await.1["digest"], before);
+        // Where none is sealed, any secret will do.
+        let job = wrong(&target, "", ndjson((0..3).map(record))).await.expect(200).json();
+        assert_eq!(job["counts"]["added"], 3, "{job}");
     }
 
     async fn a_rehearsal_says_what_would_happen(server) {
