@@ -387,10 +387,8 @@ impl RecordSplitter {
         for (at, &byte) in bytes.iter().enumerate().skip(from) {
             self.pass_over(1)?;
             match self.frame.step(byte) {
-                Ok(Step::On) => {}
-                Ok(Step::Records) => {
-                    return Err(self.malformed(at, "a second array \"users\" follows"));
-                }
+                // The records are found once.
+                Ok(Step::On | Step::Records) => {}
                 Ok(Step::End) => {
                     self.state = State::End;
                     return Ok(at + 1);

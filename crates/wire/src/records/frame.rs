@@ -9,6 +9,8 @@ const RECORDS: &[u8] = b"users";
 const LONGEST_KEY: usize = RECORDS.len() * 6;
 
 const CONTROL: &str = "a string holds a control character";
+/// Whatever it is: readers differ about which of two members counts.
+const SECOND: &str = "a second member \"users\" follows";
 
 /// A reader of the frame, as far as it has come.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Frame {
     expects: Expects,
     /// The beginning of the last key of the outermost object, as it is spelled.
     key: Vec<u8>,
+    /// Whether the records have been found.
+    found: bool,
     lines: Lines,
 }
 
@@ -99,7 +103,12 @@ impl Frame {
                 self.key.clear();
                 Expects::Text(Text::Key)
             }
-            (Expects::Colon, b':') => Expects::Value,
+            (Expects::Colon, b':') => {
+                if self.found && self.nesting.depth() == 1 && self.is_records() {
+                    return Err(SECOND);
+                }
+                Expects::Value
+            }
             (Expects::CommaOrEnd, b',') if self.nesting.in_object() => Expects::Key,
             (Expects::CommaOrEnd, b',') => Expects::Value,
             (Expects::CommaOrEnd | Expects::KeyOrEnd, b'}')
@@ -112,6 +121,7 @@ impl Frame {
             }
             (Expects::Value, b'[') if self.nesting.depth() == 1 && self.is_records() => {
                 self.expects = Expects::CommaOrEnd;
+                self.found = true;
                 return Ok(Step::Records);
             }
             (Expects::Value | Expects::ValueOrEnd, b'[') => {

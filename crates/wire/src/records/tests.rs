@@ -147,8 +147,20 @@ fn what_is_malformed() {
         (
             r#"{"users":[1],"users":[2]}"#,
             1,
-            21,
-            "a second array \"users\" follows",
+            20,
+            "a second member \"users\" follows",
+        ),
+        (
+            r#"{"users":[],"users":{}}"#,
+            0,
+            19,
+            "a second member \"users\" follows",
+        ),
+        (
+            r#"{"users":[1],"a":{"users":[2]},"\u0075sers" : null}"#,
+            1,
+            44,
+            "a second member \"users\" follows",
         ),
         ("{\n\"itemsPerPage\" 3", 0, 17, "a colon is missing"),
         ("{\n\"a\":1}\n", 0, 7, "the object holds no array \"users\""),
