@@ -66,8 +66,15 @@ impl Tenant<'_, '_> {
 
     /// Identities of a profile, in their order.
     pub fn list_identities(&mut self, profile: ProfileId) -> Result<Vec<Identity>> {
-        let mut found = self.list_identities_of(&[profile])?;
-        Ok(found.remove(&profile).unwrap_or_default())
+        self.conn
+            .query(
+                "SELECT provider, subject, body FROM identities WHERE tenant = $1 AND profile_id = $2 \
+                 ORDER BY position, provider, subject",
+                &[Value::from(self.key()), Value::from(profile.to_string())],
+            )?
+            .iter()
+            .map(|row| identity(row, 0))
+            .collect()
     }
 
     /// Identities of several profiles, in their order.
