@@ -17,6 +17,7 @@ mod export_stream;
 mod feed;
 mod import_job;
 mod large;
+mod lines;
 mod lost;
 mod news;
 mod places;

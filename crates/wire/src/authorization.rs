@@ -143,7 +143,7 @@ pub struct AuthorizationRequest {
 
 /// The request cannot even be answered to the application: a page says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the request lacks {0}")]
+#[error("The parameter {0} is required.")]
 pub struct Unanswerable(pub &'static str);
 
 impl AuthorizationRequest {

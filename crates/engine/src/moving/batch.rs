@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
-use serde_json::json;
 use vestibule_bundle::Person;
 use vestibule_crypto::envelope::EnvelopeReader;
 use vestibule_model::{id::TenantId, job::JobCounts, profile::CLOUD_DIRECTORY, time::Timestamp};
@@ -11,11 +10,11 @@ use vestibule_store::scope::Tenant;
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, ImportReport, Name, OnConflict, Outcome, Refusal, WithoutPassword,
+    Failure, ImportReport, Name, OnConflict, Refusal, WithoutPassword,
     bundle_people::{Ids, Unpacked, unpacked},
     directory_apply,
     directory_record::{DirectoryRecord, Password, Seal},
-    profile_apply,
+    lines, profile_apply,
     profile_record::ProfileRecord,
     seen::{Seen, Traits},
     taken::{Mark, Taken},
@@ -443,65 +442,8 @@ pub(super) fn step(batch: &Batch, report: &ImportReport) -> Result<Step> {
             without_password: report.without_password.len() as u64,
         },
         bytes: batch.bytes,
-        report: lines(batch.first, report),
-        map: map_lines(report),
+        report: lines::of_records(batch.first, report),
+        map: lines::of_new_ids(report),
         ..Step::default()
     })
-}
-
-/// The lines of a report, in the order of the file.
-fn lines(first: u64, report: &ImportReport) -> String {
-    let mut lines: Vec<(usize, serde_json::Value)> = Vec::new();
-    let failures = report.failures.iter().map(|failure| {
-        let refusal = &failure.refusal;
-        let why = (refusal.code, refusal.message.as_str());
-        (failure.index, "failed", Some(why), &failure.name)
-    });
-    let passed = report.passed.iter().map(|passed| {
-        let outcome = match passed.outcome {
-            Outcome::Updated => "updated",
-            Outcome::Skipped => "skipped",
-        };
-        (passed.index, outcome, None, &passed.name)
-    });
-    let without = report
-        .without_password
-        .iter()
-        .map(|(index, name)| (*index, "without_password", None, name));
-    for (index, outcome, why, name) in failures.chain(passed).chain(without) {
-        let mut line = json!({"index": first + index as u64, "outcome": outcome});
-        let members = [
-            ("code", why.map(|(code, _)| code)),
-            ("message", why.map(|(_, message)| message)),
-            ("originalId", name.original_id.as_deref()),
-            ("id", name.id.as_deref()),
-            ("idp", name.provider.as_deref()),
-            ("email", name.email.as_deref()),
-            ("userName", name.user_name.as_deref()),
-        ];
-        for (member, value) in members {
-            if let (Some(value), Some(line)) = (value, line.as_object_mut()) {
-                line.insert(member.to_owned(), value.into());
-            }
-        }
-        lines.push((index, line));
-    }
-    lines.sort_by_key(|(index, _)| *index);
-    let mut text = String::new();
-    for (_, line) in lines {
-        // U+0000 cannot be stored, and stands escaped in JSON.
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    text
-}
-
-fn map_lines(report: &ImportReport) -> String {
-    let mut text = String::new();
-    for renamed in &report.renamed {
-        let line = json!({"kind": renamed.kind, "from": renamed.from, "to": renamed.to});
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    text
 }
