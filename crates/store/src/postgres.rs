@@ -64,7 +64,8 @@ pub(crate) struct Postgres {
     pool: Pool,
     /// One permit for each connection. A closure keeps its permit to its end, even when its caller has gone.
     permits: Arc<Semaphore>,
-    /// One permit for each closure that runs or waits.
+    /// One permit for each closure that runs or waits. It is given back before the connection's: whoever gets the connection next must not
+    /// find the queue behind it fuller than it is.
     places: Arc<Semaphore>,
     size: u32,
     wait: Duration,
@@ -149,10 +150,11 @@ impl Postgres {
             // A caller that has gone does not want the answer.
             if mode == Mode::Read {
                 // What was read stands: the caller need not wait for the transaction's end.
+                drop(place);
                 drop(reply.send(outcome));
                 session.leave();
                 drop(session);
-                drop((permit, place));
+                drop(permit);
                 return;
             }
             let answer = if outcome.is_ok() {
@@ -163,7 +165,8 @@ impl Postgres {
             };
             // Whoever has an answer must not be refused for the place that the call before held.
             drop(session);
-            drop((permit, place));
+            drop(place);
+            drop(permit);
             drop(reply.send(answer));
         });
         answer
