@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub use remove::Removed;
+pub(crate) use scim::user_info;
 pub(crate) use scim::{SCHEMA, carried_object};
 pub use scim::{sign_in_of, user_object};
 

@@ -12,7 +12,7 @@ impl Attributes {
 
     /// Checks the size.
     pub fn parse(object: RawObject) -> Result<Self, Invalid> {
-        if object.to_text().len() > Self::MOST_BYTES {
+        if object.is_longer_than(Self::MOST_BYTES) {
             return Err(Invalid::new(
                 "attributes",
                 "a profile holds at most 100 kB of attributes",

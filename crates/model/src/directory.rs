@@ -94,7 +94,7 @@ impl UserCard {
         for name in APART {
             body.remove(name);
         }
-        if body.to_text().len() > Self::MOST_BYTES {
+        if body.is_longer_than(Self::MOST_BYTES) {
             return Err(Invalid::new("", "a user holds at most 100 kB"));
         }
         let email = primary_email(&body)?;

@@ -8,7 +8,10 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
     ser::SerializeMap,
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::Invalid;
 
@@ -27,6 +30,16 @@ impl RawObject {
     /// Reads an object.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         serde_json::from_str(text).map_err(|error| Invalid::new("", error.to_string()))
+    }
+
+    /// Reads what [`RawObject::to_text`] wrote, without the checks that [`RawObject::parse`] made then: values keep their text unread.
+    ///
+    /// # Errors
+    /// When the text is no JSON object.
+    pub fn stored(text: &str) -> Result<Self, Invalid> {
+        let Stored(object) =
+            serde_json::from_str(text).map_err(|error| Invalid::new("", error.to_string()))?;
+        Ok(object)
     }
 
     /// The object that a value serializes to; none if it is no object.
@@ -65,8 +78,25 @@ impl RawObject {
 
     /// Sets a member to a value; a new one goes to the end.
     pub fn set_value(&mut self, name: impl Into<String>, value: &Value) {
-        // The text of a value is JSON.
-        if let Ok(raw) = RawValue::from_string(value.to_string()) {
+        // Values are JSON, so this does not fail.
+        if let Ok(raw) = to_raw_value(value) {
+            self.set(name, raw);
+        }
+    }
+
+    /// Sets a member to another object; a new one goes to the end.
+    pub fn set_object(&mut self, name: impl Into<String>, object: &Self) {
+        self.set_objects(name, object);
+    }
+
+    /// Sets a member to a list of objects; a new one goes to the end.
+    pub fn set_list(&mut self, name: impl Into<String>, list: &[Self]) {
+        self.set_objects(name, list);
+    }
+
+    fn set_objects(&mut self, name: impl Into<String>, objects: &(impl Serialize + ?Sized)) {
+        // See `to_text`.
+        if let Ok(raw) = to_raw_value(objects) {
             self.set(name, raw);
         }
     }
@@ -92,6 +122,18 @@ impl RawObject {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Whether the compact JSON text has more bytes than this.
+    pub fn is_longer_than(&self, bytes: usize) -> bool {
+        // An escaped character of a name takes up to six bytes.
+        let longest = |(name, value): &(String, Box<RawValue>)| 6 * name.len() + value.get().len();
+        let most = 2 + self
+            .members
+            .iter()
+            .map(|one| longest(one) + 4)
+            .sum::<usize>();
+        most > bytes && self.to_text().len() > bytes
     }
 
     /// The object as compact JSON text.
@@ -156,6 +198,33 @@ impl JsonSchema for RawObject {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({"type": "object", "additionalProperties": true})
+    }
+}
+
+/// An object that was checked before it was kept.
+struct Stored(RawObject);
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(StoredMembers)
+    }
+}
+
+struct StoredMembers;
+
+impl<'de> Visitor<'de> for StoredMembers {
+    type Value = Stored;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Stored, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = access.next_entry()? {
+            members.push(member);
+        }
+        Ok(Stored(RawObject { members }))
     }
 }
 
@@ -230,6 +299,23 @@ mod tests {
             object.to_text(),
             r#"{"z":12345678901234567890123.50,"a":{"x y":[1,"\" \\"]},"z2":1.10}"#
         );
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        for text in [
+            "{}",
+            r#"{"a \" b":12345678901234567890123.50,"c":{"d":[1,"\" \\"]},"e":null}"#,
+        ] {
+            let object = RawObject::parse(text).unwrap();
+            let again = RawObject::stored(&object.to_text()).unwrap();
+            assert_eq!(again.to_text(), text);
+            assert!(!again.is_longer_than(text.len()));
+            assert!(again.is_longer_than(text.len() - 1));
+        }
+        for damaged in ["", "{", "[]", "1", r#"{"a":}"#, r#"{"a":1} 2"#] {
+            assert!(RawObject::stored(damaged).is_err(), "{damaged}");
+        }
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl Tenant<'_, '_> {
             )?
             .iter()
             .map(|row| {
-                let id = RoleId::parse(&row.text(0)?).map_err(|_| Error::corrupt("role id"))?;
+                let id = RoleId::parse(row.str(0)?).map_err(|_| Error::corrupt("role id"))?;
                 Ok((id, row.text(1)?))
             })
             .collect()

@@ -232,7 +232,7 @@ fn initial_token(row: &Row) -> Result<InitialToken> {
 
 fn consent(row: &Row) -> Result<Consent> {
     Ok(Consent {
-        client: ClientId::parse(&row.text(0)?).map_err(|_| Error::corrupt("client id"))?,
+        client: ClientId::parse(row.str(0)?).map_err(|_| Error::corrupt("client id"))?,
         scopes: row.text(1)?,
         granted_at: Timestamp::from_millis(row.int(2)?),
     })

@@ -158,8 +158,8 @@ impl Tenant<'_, '_> {
 
 fn request(row: &Row) -> Result<DeviceRequest> {
     Ok(DeviceRequest {
-        client: ClientId::parse(&row.text(0)?).map_err(|_| Error::corrupt("client id"))?,
-        state: DeviceState::from_name(&row.text(1)?)?,
+        client: ClientId::parse(row.str(0)?).map_err(|_| Error::corrupt("client id"))?,
+        state: DeviceState::from_name(row.str(1)?)?,
         body: row.text(2)?,
         answer: row.opt_text(3)?,
         good_until: Timestamp::from_millis(row.int(4)?),

@@ -222,9 +222,9 @@ pub(crate) fn unique_keys(conn: &mut Conn<'_>) -> Result<UniqueKeys> {
         if !columns.is_empty() {
             columns.push_str(", ");
         }
-        columns.push_str(&row.text(1)?);
+        columns.push_str(row.str(1)?);
         columns.push('.');
-        columns.push_str(&row.text(2)?);
+        columns.push_str(row.str(2)?);
     }
     Ok(keys)
 }

@@ -24,8 +24,8 @@ pub struct StoredUser {
     pub password_changed_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, body, status, active, locked_until, original_id, last_login_at, created_at, modified_at, password_hash, \
-    password_changed_at";
+pub(crate) const COLUMNS: &str = "u.id, u.body, u.status, u.active, u.locked_until, u.original_id, u.last_login_at, u.created_at, u.modified_at, \
+    u.password_hash, u.password_changed_at";
 
 impl Tenant<'_, '_> {
     /// One user.
@@ -51,13 +51,13 @@ impl Tenant<'_, '_> {
         self.conn
             .query(
                 &format!(
-                    "SELECT {COLUMNS} FROM directory_users WHERE tenant = $1 \
+                    "SELECT {COLUMNS} FROM directory_users u WHERE tenant = $1 \
                      AND (email_key = $2 OR user_name_key = $2 OR id = $2) ORDER BY created_at, id"
                 ),
                 &[Value::from(self.key()), Value::from(fold(text))],
             )?
             .iter()
-            .map(stored_user)
+            .map(|row| stored_user(row, 0))
             .collect()
     }
 
@@ -66,7 +66,7 @@ impl Tenant<'_, '_> {
         self.conn
             .query(
                 &format!(
-                    "SELECT {COLUMNS} FROM directory_users WHERE tenant = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3"
+                    "SELECT {COLUMNS} FROM directory_users u WHERE tenant = $1 ORDER BY created_at, id LIMIT $2 OFFSET $3"
                 ),
                 &[
                     Value::from(self.key()),
@@ -75,7 +75,7 @@ impl Tenant<'_, '_> {
                 ],
             )?
             .iter()
-            .map(stored_user)
+            .map(|row| stored_user(row, 0))
             .collect()
     }
 
@@ -243,33 +243,36 @@ impl Tenant<'_, '_> {
     fn one_directory_user(&mut self, condition: &str, value: &str) -> Result<Option<StoredUser>> {
         self.conn
             .query_opt(
-                &format!("SELECT {COLUMNS} FROM directory_users WHERE tenant = $1 AND {condition}"),
+                &format!(
+                    "SELECT {COLUMNS} FROM directory_users u WHERE tenant = $1 AND {condition}"
+                ),
                 &[Value::from(self.key()), Value::from(value)],
             )?
             .as_ref()
-            .map(stored_user)
+            .map(|row| stored_user(row, 0))
             .transpose()
     }
 }
 
-fn stored_user(row: &Row) -> Result<StoredUser> {
-    let body =
-        RawObject::parse(&row.text(1)?).map_err(|_| Error::corrupt("body of a directory user"))?;
+/// The user in the columns [`COLUMNS`] from this one on.
+pub(crate) fn stored_user(row: &Row, from: usize) -> Result<StoredUser> {
+    let body = RawObject::stored(row.str(from + 1)?)
+        .map_err(|_| Error::corrupt("body of a directory user"))?;
     Ok(StoredUser {
         user: DirectoryUser {
-            id: user_id(row, 0)?,
+            id: user_id(row, from)?,
             card: UserCard::parse(body).map_err(|_| Error::corrupt("directory user"))?,
-            status: UserStatus::parse(&row.text(2)?)
+            status: UserStatus::parse(row.str(from + 2)?)
                 .map_err(|_| Error::corrupt("status of a directory user"))?,
-            active: row.bool(3)?,
-            locked_until: row.opt_int(4)?.map(Timestamp::from_millis),
-            original_id: row.opt_text(5)?,
-            last_login_at: row.opt_int(6)?.map(Timestamp::from_millis),
-            created_at: Timestamp::from_millis(row.int(7)?),
-            modified_at: Timestamp::from_millis(row.int(8)?),
+            active: row.bool(from + 3)?,
+            locked_until: row.opt_int(from + 4)?.map(Timestamp::from_millis),
+            original_id: row.opt_text(from + 5)?,
+            last_login_at: row.opt_int(from + 6)?.map(Timestamp::from_millis),
+            created_at: Timestamp::from_millis(row.int(from + 7)?),
+            modified_at: Timestamp::from_millis(row.int(from + 8)?),
         },
-        password_hash: row.opt_text(9)?,
-        password_changed_at: row.opt_int(10)?.map(Timestamp::from_millis),
+        password_hash: row.opt_text(from + 9)?,
+        password_changed_at: row.opt_int(from + 10)?.map(Timestamp::from_millis),
     })
 }
 
@@ -280,5 +283,5 @@ fn by_key(rows: &[Row]) -> Result<HashMap<String, DirectoryUserId>> {
 }
 
 fn user_id(row: &Row, column: usize) -> Result<DirectoryUserId> {
-    DirectoryUserId::parse(&row.text(column)?).map_err(|_| Error::corrupt("directory user id"))
+    DirectoryUserId::parse(row.str(column)?).map_err(|_| Error::corrupt("directory user id"))
 }

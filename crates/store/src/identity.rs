@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use vestibule_model::{
+    directory::DirectoryUser,
     id::ProfileId,
     object::RawObject,
     profile::{CLOUD_DIRECTORY, Identity, Profile},
@@ -10,12 +11,66 @@ use vestibule_model::{
 
 use crate::{
     Error, Result, Row, Value,
+    directory::{self, stored_user},
     people::{IDENTITY_COLUMNS, identity_values},
     profile::{COLUMNS, profile_id, profile_of},
     scope::Tenant,
 };
 
+/// A profile with what is told of the person.
+pub struct Person {
+    /// The profile.
+    pub profile: Profile,
+    /// Its identities, in their order.
+    pub identities: Vec<Identity>,
+    /// The directory user that the first of its identities in the directory names, if there is one.
+    pub user: Option<DirectoryUser>,
+}
+
 impl Tenant<'_, '_> {
+    /// A profile with its identities and its directory user, in one statement.
+    pub fn find_person(&mut self, profile: ProfileId) -> Result<Option<Person>> {
+        let users = directory::COLUMNS;
+        let rows = self.conn.query(
+            &format!(
+                "SELECT {COLUMNS}, i.provider, i.subject, i.body, {users} FROM profiles p \
+                 LEFT JOIN identities i ON i.tenant = p.tenant AND i.profile_id = p.id \
+                 LEFT JOIN directory_users u ON u.tenant = i.tenant AND u.id = i.subject AND i.provider = $3 \
+                 WHERE p.tenant = $1 AND p.id = $2 ORDER BY i.position, i.provider, i.subject"
+            ),
+            &[
+                Value::from(self.key()),
+                Value::from(profile.to_string()),
+                Value::from(CLOUD_DIRECTORY),
+            ],
+        )?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let (to_identity, to_user) = (8, 11);
+        let mut person = Person {
+            profile: profile_of(first)?,
+            identities: Vec::with_capacity(rows.len()),
+            user: None,
+        };
+        let mut looked = false;
+        for row in &rows {
+            // A profile without identities has one row all the same.
+            if row.is_null(to_identity)? {
+                break;
+            }
+            let identity = identity(row, to_identity)?;
+            if !looked && identity.provider == CLOUD_DIRECTORY {
+                looked = true;
+                if !row.is_null(to_user)? {
+                    person.user = Some(stored_user(row, to_user)?.user);
+                }
+            }
+            person.identities.push(identity);
+        }
+        Ok(Some(person))
+    }
+
     /// The profile of someone at a provider, future ones included.
     pub fn find_profile_by_identity(
         &mut self,
@@ -200,7 +255,7 @@ fn identity(row: &Row, from: usize) -> Result<Identity> {
     Ok(Identity {
         provider: row.text(from)?,
         subject: row.text(from + 1)?,
-        body: RawObject::parse(&row.text(from + 2)?)
+        body: RawObject::stored(row.str(from + 2)?)
             .map_err(|_| Error::corrupt("body of an identity"))?,
     })
 }

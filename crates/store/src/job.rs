@@ -378,9 +378,8 @@ impl Platform<'_, '_> {
             )?
             .iter()
             .map(|row| {
-                let tenant =
-                    TenantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("tenant"))?;
-                let job = JobId::parse(&row.text(1)?).map_err(|_| Error::corrupt("job id"))?;
+                let tenant = TenantId::parse(row.str(0)?).map_err(|_| Error::corrupt("tenant"))?;
+                let job = JobId::parse(row.str(1)?).map_err(|_| Error::corrupt("job id"))?;
                 Ok((tenant, job))
             })
             .collect()
@@ -434,10 +433,10 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
         })
         .transpose()?;
     Ok(Job {
-        id: JobId::parse(&row.text(at(0))?).map_err(|_| Error::corrupt("job id"))?,
-        kind: JobKind::parse(&row.text(at(1))?).map_err(bad)?,
-        state: JobState::parse(&row.text(at(2))?).map_err(bad)?,
-        feed: JobFeed::parse(&row.text(at(3))?).map_err(bad)?,
+        id: JobId::parse(row.str(at(0))?).map_err(|_| Error::corrupt("job id"))?,
+        kind: JobKind::parse(row.str(at(1))?).map_err(bad)?,
+        state: JobState::parse(row.str(at(2))?).map_err(bad)?,
+        feed: JobFeed::parse(row.str(at(3))?).map_err(bad)?,
         ready: row.bool(at(4))?,
         wish: row
             .opt_text(at(5))?
@@ -458,7 +457,7 @@ fn job_of(row: &Row, from: usize) -> Result<Job> {
         bytes: count(row, at(13))?,
         progress: row.text(at(14))?,
         error,
-        warnings: serde_json::from_str(&row.text(at(16))?)
+        warnings: serde_json::from_str(row.str(at(16))?)
             .map_err(|_| Error::corrupt("job warnings"))?,
         digest: row.opt_text(at(17))?,
         created_by: row.text(at(18))?,

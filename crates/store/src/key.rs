@@ -113,7 +113,7 @@ impl Platform<'_, '_> {
         self.conn
             .query(sql, &[Value::from(before.millis()), Value::from(most)])?
             .iter()
-            .map(|row| TenantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("instance id")))
+            .map(|row| TenantId::parse(row.str(0)?).map_err(|_| Error::corrupt("instance id")))
             .collect()
     }
 }

@@ -101,7 +101,7 @@ impl Tenant<'_, '_> {
         )?;
         let mut left = LeftOut::default();
         for row in &kinds {
-            match ProfileKind::parse(&row.text(0)?) {
+            match ProfileKind::parse(row.str(0)?) {
                 Ok(ProfileKind::Future) => left.future = counted(row, 1)?,
                 Ok(ProfileKind::Known) => left.removed = counted(row, 1)?,
                 _ => {}
@@ -137,7 +137,7 @@ impl Tenant<'_, '_> {
         )?;
         let mut left = LeftOut::default();
         for row in &kinds {
-            match ProfileKind::parse(&row.text(0)?) {
+            match ProfileKind::parse(row.str(0)?) {
                 Ok(ProfileKind::Future) => left.future = counted(row, 1)?,
                 Ok(ProfileKind::Anonymous) => left.anonymous = counted(row, 1)?,
                 _ => {}
@@ -261,7 +261,7 @@ impl Tenant<'_, '_> {
         )?;
         let mut found: HashMap<ProfileId, Vec<(RoleId, String)>> = HashMap::new();
         for row in &rows {
-            let role = RoleId::parse(&row.text(1)?).map_err(|_| Error::corrupt("role id"))?;
+            let role = RoleId::parse(row.str(1)?).map_err(|_| Error::corrupt("role id"))?;
             found
                 .entry(profile_id(row, 0)?)
                 .or_default()
@@ -346,11 +346,11 @@ fn counted(row: &Row, column: usize) -> Result<u64> {
 
 pub(crate) fn profile_of(row: &Row) -> Result<Profile> {
     let object = |column: usize| {
-        RawObject::parse(&row.text(column)?).map_err(|_| Error::corrupt("JSON of a profile"))
+        RawObject::stored(row.str(column)?).map_err(|_| Error::corrupt("JSON of a profile"))
     };
     Ok(Profile {
         id: profile_id(row, 0)?,
-        kind: ProfileKind::parse(&row.text(1)?).map_err(|_| Error::corrupt("kind of a profile"))?,
+        kind: ProfileKind::parse(row.str(1)?).map_err(|_| Error::corrupt("kind of a profile"))?,
         name: row.opt_text(2)?,
         email: row.opt_text(3)?,
         body: object(4)?,
@@ -362,5 +362,5 @@ pub(crate) fn profile_of(row: &Row) -> Result<Profile> {
 }
 
 pub(crate) fn profile_id(row: &Row, column: usize) -> Result<ProfileId> {
-    ProfileId::parse(&row.text(column)?).map_err(|_| Error::corrupt("profile id"))
+    ProfileId::parse(row.str(column)?).map_err(|_| Error::corrupt("profile id"))
 }

@@ -67,7 +67,7 @@ impl Tenant<'_, '_> {
             )?
             .map(|row| {
                 Ok(PushedRequest {
-                    client: ClientId::parse(&row.text(0)?)
+                    client: ClientId::parse(row.str(0)?)
                         .map_err(|_| Error::corrupt("client id"))?,
                     sealed: row.blob(1)?,
                     expires_at: Timestamp::from_millis(row.int(2)?),

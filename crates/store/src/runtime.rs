@@ -171,7 +171,7 @@ impl Tenant<'_, '_> {
                 ],
             )?
             .iter()
-            .map(|row| GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id")))
+            .map(|row| GrantId::parse(row.str(0)?).map_err(|_| Error::corrupt("grant id")))
             .collect()
     }
 
@@ -377,7 +377,7 @@ impl Platform<'_, '_> {
 
 fn grant(row: &Row) -> Result<Grant> {
     Ok(Grant {
-        id: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        id: GrantId::parse(row.str(0)?).map_err(|_| Error::corrupt("grant id"))?,
         client: client(row, 1)?,
         profile: profile(row, 2)?,
         body: row.text(3)?,
@@ -389,7 +389,7 @@ fn grant(row: &Row) -> Result<Grant> {
 
 fn auth_code(row: &Row) -> Result<AuthCode> {
     Ok(AuthCode {
-        grant: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        grant: GrantId::parse(row.str(0)?).map_err(|_| Error::corrupt("grant id"))?,
         client: client(row, 1)?,
         body: row.text(2)?,
         expires_at: Timestamp::from_millis(row.int(3)?),
@@ -398,7 +398,7 @@ fn auth_code(row: &Row) -> Result<AuthCode> {
 
 fn refresh_token(row: &Row) -> Result<RefreshToken> {
     Ok(RefreshToken {
-        grant: GrantId::parse(&row.text(0)?).map_err(|_| Error::corrupt("grant id"))?,
+        grant: GrantId::parse(row.str(0)?).map_err(|_| Error::corrupt("grant id"))?,
         client: client(row, 1)?,
         profile: profile(row, 2)?,
         expires_at: Timestamp::from_millis(row.int(3)?),
@@ -406,9 +406,9 @@ fn refresh_token(row: &Row) -> Result<RefreshToken> {
 }
 
 fn client(row: &Row, column: usize) -> Result<ClientId> {
-    ClientId::parse(&row.text(column)?).map_err(|_| Error::corrupt("client id"))
+    ClientId::parse(row.str(column)?).map_err(|_| Error::corrupt("client id"))
 }
 
 fn profile(row: &Row, column: usize) -> Result<ProfileId> {
-    ProfileId::parse(&row.text(column)?).map_err(|_| Error::corrupt("profile id"))
+    ProfileId::parse(row.str(column)?).map_err(|_| Error::corrupt("profile id"))
 }

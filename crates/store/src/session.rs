@@ -85,7 +85,7 @@ impl Tenant<'_, '_> {
             )?
             .iter()
             .map(|row| {
-                let client = ClientId::parse(&row.text(1)?);
+                let client = ClientId::parse(row.str(1)?);
                 Ok((
                     row.text(0)?,
                     client.map_err(|_| Error::corrupt("client id"))?,
@@ -128,7 +128,7 @@ impl Tenant<'_, '_> {
 fn session(row: &Row) -> Result<Session> {
     Ok(Session {
         sid: row.text(0)?,
-        profile: ProfileId::parse(&row.text(1)?).map_err(|_| Error::corrupt("profile id"))?,
+        profile: ProfileId::parse(row.str(1)?).map_err(|_| Error::corrupt("profile id"))?,
         body: row.text(2)?,
         auth_at: Timestamp::from_millis(row.int(3)?),
         expires_at: Timestamp::from_millis(row.int(4)?),

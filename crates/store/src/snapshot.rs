@@ -190,14 +190,14 @@ impl Tenant<'_, '_> {
                 Application {
                     client_id: client_id(row, 0)?,
                     name: row.text(1)?,
-                    kind: ApplicationType::from_name(&row.text(2)?)
+                    kind: ApplicationType::from_name(row.str(2)?)
                         .map_err(|_| Error::corrupt("application type"))?,
-                    scopes: owned.remove(&row.text(0)?).unwrap_or_default(),
+                    scopes: owned.remove(row.str(0)?).unwrap_or_default(),
                     created_at: Timestamp::from_millis(row.int(4)?),
-                    origin: Origin::from_name(&row.text(5)?)
+                    origin: Origin::from_name(row.str(5)?)
                         .map_err(|_| Error::corrupt("origin of an application"))?,
                     metadata: Arc::new(
-                        ClientMetadata::from_text(&row.text(6)?)
+                        ClientMetadata::from_text(row.str(6)?)
                             .map_err(|_| Error::corrupt("client metadata"))?,
                     ),
                 },
@@ -277,11 +277,11 @@ impl Platform<'_, '_> {
 }
 
 fn client_id(row: &Row, column: usize) -> Result<ClientId> {
-    ClientId::parse(&row.text(column)?).map_err(|_| Error::corrupt("client id"))
+    ClientId::parse(row.str(column)?).map_err(|_| Error::corrupt("client id"))
 }
 
 fn role_id(row: &Row, column: usize) -> Result<RoleId> {
-    RoleId::parse(&row.text(column)?).map_err(|_| Error::corrupt("role id"))
+    RoleId::parse(row.str(column)?).map_err(|_| Error::corrupt("role id"))
 }
 
 fn revocation(row: &Row) -> Result<Revocation> {

@@ -124,6 +124,11 @@ impl Row {
             .ok_or_else(|| Error::corrupt(format!("column {column} of {}", self.0.len())))
     }
 
+    /// Whether the column is NULL.
+    pub fn is_null(&self, column: usize) -> Result<bool> {
+        self.value(column).map(|value| *value == Value::Null)
+    }
+
     /// An integer.
     pub fn int(&self, column: usize) -> Result<i64> {
         self.opt_int(column)?.ok_or_else(|| null(column))
@@ -156,9 +161,18 @@ impl Row {
 
     /// A text or NULL.
     pub fn opt_text(&self, column: usize) -> Result<Option<String>> {
+        self.opt_str(column).map(|text| text.map(str::to_owned))
+    }
+
+    /// A text, as it stands in the row.
+    pub fn str(&self, column: usize) -> Result<&str> {
+        self.opt_str(column)?.ok_or_else(|| null(column))
+    }
+
+    fn opt_str(&self, column: usize) -> Result<Option<&str>> {
         match self.value(column)? {
             Value::Null => Ok(None),
-            Value::Text(value) => Ok(Some(value.clone())),
+            Value::Text(value) => Ok(Some(value)),
             other => Err(mismatch(column, "text", other)),
         }
     }

@@ -47,10 +47,15 @@ pub(crate) fn carried_object(user: &DirectoryUser) -> RawObject {
     object
 }
 
-/// What the directory says of a user at sign-in.
-pub fn sign_in_of(tenant: TenantId, user: &DirectoryUser) -> SignIn {
+/// What the directory, as a provider, says of a user.
+pub(crate) fn user_info(tenant: TenantId, user: &DirectoryUser) -> RawObject {
     let mut info = user_object(tenant, user);
     info.set_value("idpType", &CLOUD_DIRECTORY.into());
+    info
+}
+
+/// What the directory says of a user at sign-in.
+pub fn sign_in_of(tenant: TenantId, user: &DirectoryUser) -> SignIn {
     let mut claims = RawObject::default();
     for (claim, member) in [("locale", "locale"), ("preferred_username", "userName")] {
         if let Some(text) = user.card.body().string(member) {
@@ -64,7 +69,7 @@ pub fn sign_in_of(tenant: TenantId, user: &DirectoryUser) -> SignIn {
         email: Some(user.card.email().as_str().to_owned()),
         email_verified: user.status == UserStatus::Confirmed,
         claims,
-        user_info: Some(info),
+        user_info: Some(user_info(tenant, user)),
     }
 }
 

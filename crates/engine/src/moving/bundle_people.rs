@@ -280,5 +280,5 @@ fn label(person: &Person) -> Name {
 }
 
 fn object(text: &str) -> Result<RawObject> {
-    RawObject::parse(text).map_err(Error::internal)
+    RawObject::stored(text).map_err(Error::internal)
 }

@@ -144,7 +144,7 @@ fn named_otherwise(row: &DirectoryRow, profile: &ProfileRow) -> Result<bool> {
     {
         return Ok(false);
     }
-    let card = RawObject::parse(&row.body).and_then(UserCard::parse);
+    let card = RawObject::stored(&row.body).and_then(UserCard::parse);
     let card = card.map_err(Error::internal)?;
     Ok(card.display_name() != *name || card.email().as_str() != *email)
 }

@@ -237,7 +237,7 @@ fn without_usual_schemas(body: &str) -> Result<Cow<'_, str>> {
     if !body.contains("\"schemas\":") {
         return Ok(Cow::Borrowed(body));
     }
-    let mut object = RawObject::parse(body).map_err(Error::internal)?;
+    let mut object = RawObject::stored(body).map_err(Error::internal)?;
     if object
         .get("schemas")
         .is_none_or(|schemas| schemas.get() != usual)
@@ -249,6 +249,6 @@ fn without_usual_schemas(body: &str) -> Result<Cow<'_, str>> {
 }
 
 fn has_member(object: &str, name: &str) -> Result<bool> {
-    let object = RawObject::parse(object).map_err(Error::internal)?;
+    let object = RawObject::stored(object).map_err(Error::internal)?;
     Ok(object.get(name).is_some())
 }

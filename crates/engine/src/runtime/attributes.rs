@@ -31,7 +31,7 @@ const WRITE: &str = "appid_writeuserattr";
 /// What user info answers.
 pub enum UserInfo {
     /// As JSON.
-    Plain(Map<String, Value>),
+    Plain(RawObject),
     /// As a signed token.
     Signed(String),
 }
@@ -67,21 +67,26 @@ impl Engine {
         let words = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         let named = claims.get(USERINFO_CLAIMS).and_then(Value::as_array);
         let named = named.into_iter().flatten().filter_map(Value::as_str);
-        let mut info = Map::new();
+        let mut info = RawObject::default();
         // Who is called by another name in each sector is not told apart by the provider's name for them.
         let pairwise = claims.contains_key(SEALED_PROFILE);
         let application = audience(&state, &claims);
         let strict = application.is_some_and(ApplicationState::is_third_party);
-        info.insert("sub".into(), words("sub").into());
-        if !strict {
-            info.extend(person.normalized());
+        info.set_value("sub", &words("sub").into());
+        let basic = if strict {
+            Map::new()
+        } else {
+            person.normalized()
+        };
+        let asked = claims_for(&person, words("scope").split(' '), named);
+        for (name, value) in basic.into_iter().chain(asked) {
+            info.set_value(name, &value);
         }
-        info.extend(claims_for(&person, words("scope").split(' '), named));
         if let Some(verified) = person.email_verified().filter(|_| !strict) {
-            info.insert("email_verified".into(), verified.into());
+            info.set_value("email_verified", &verified.into());
         }
         if !strict && !pairwise {
-            info.insert("identities".into(), person.identities_in_full().into());
+            info.set_list("identities", &person.identities_in_full());
         }
         let Some(found) = application else {
             return Ok(UserInfo::Plain(info));
@@ -90,9 +95,9 @@ impl Engine {
             return Ok(UserInfo::Plain(info));
         };
         let issuer = state.issuer(&self.settings().public_url);
-        info.insert("iss".into(), issuer.into());
+        info.set_value("iss", &issuer.into());
         let client = found.application.client_id.to_string();
-        info.insert("aud".into(), client.into());
+        info.set_value("aud", &client.into());
         sign_as(state.signer(Some(wanted)), "JWT", &info).map(UserInfo::Signed)
     }
 

@@ -75,7 +75,44 @@ struct Vital {
     auth_time: Option<Value>,
 }
 
+/// What of a signed token decides whether it is good.
+struct Standing<'a> {
+    iss: &'a str,
+    exp: i64,
+    jti: &'a str,
+    /// The application that it is for.
+    owner: Option<ClientId>,
+    sub: Option<&'a str>,
+    prf: Option<&'a str>,
+}
+
+impl<'a> Standing<'a> {
+    fn of(claims: &'a Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let audience = claims.get("aud")?.as_array()?.iter();
+        Some(Self {
+            iss: text("iss")?,
+            exp: claims.get("exp").and_then(Value::as_i64)?,
+            jti: text("jti")?,
+            owner: owner(audience.filter_map(Value::as_str), text("client_id")),
+            sub: text("sub"),
+            prf: text(SEALED_PROFILE),
+        })
+    }
+}
+
 impl Vital {
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            iss: &self.iss,
+            exp: self.exp,
+            jti: &self.jti,
+            owner: self.owner(),
+            sub: self.sub.as_deref(),
+            prf: self.prf.as_deref(),
+        }
+    }
+
     /// The application that the token is for.
     fn audience<'s>(&self, state: &'s TenantState) -> Option<&'s ApplicationState> {
         state.applications.get(&self.owner()?)
@@ -107,7 +144,7 @@ impl Engine {
             .ok_or_else(|| Error::invalid("The parameter token is required."))?;
         let live = self
             .verified::<Vital>(&state, token)
-            .filter(|vital| self.is_live(&state, vital))
+            .filter(|vital| self.is_live(&state, &vital.standing()))
             .filter(|vital| only.is_none_or(|only| vital.owner() == Some(only)));
         Ok(live.map_or_else(Introspection::default, |vital| {
             let told = state.says_how_people_signed_in(vital.audience(&state));
@@ -173,27 +210,8 @@ impl Engine {
         token: &str,
     ) -> Option<Map<String, Value>> {
         let claims: Map<String, Value> = self.verified(state, token)?;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-        let vital = Vital {
-            iss: text("iss")?,
-            exp: claims.get("exp").and_then(Value::as_i64)?,
-            aud: claims
-                .get("aud")?
-                .as_array()?
-                .iter()
-                .filter_map(|id| id.as_str().map(str::to_owned))
-                .collect(),
-            jti: text("jti")?,
-            sub: text("sub"),
-            prf: text(SEALED_PROFILE),
-            client_id: text("client_id"),
-            cnf: None,
-            scope: None,
-            acr: None,
-            auth_time: None,
-            authorization_details: Vec::new(),
-        };
-        self.is_live(state, &vital).then_some(claims)
+        let live = self.is_live(state, &Standing::of(&claims)?);
+        live.then_some(claims)
     }
 
     /// Of whom an identity token speaks that this instance signed, expired or not: a hint, no proof of anything.
@@ -231,19 +249,21 @@ impl Engine {
     }
 
     /// Whether a signed token is this instance's, has not expired, was not revoked, and its application is still registered.
-    fn is_live(&self, state: &TenantState, vital: &Vital) -> bool {
-        if vital.exp <= self.now().seconds() || !self.issued_by(state.id, &vital.iss) {
+    fn is_live(&self, state: &TenantState, token: &Standing<'_>) -> bool {
+        if token.exp <= self.now().seconds() || !self.issued_by(state.id, token.iss) {
             return false;
         }
         // Tokens of an application end with it.
-        let owner = vital.owner();
-        if owner.is_none_or(|owner| !state.applications.contains_key(&owner)) {
+        if token
+            .owner
+            .is_none_or(|owner| !state.applications.contains_key(&owner))
+        {
             return false;
         }
         if state.revocations.is_empty() {
             return true;
         }
-        let Some(id) = TokenId::parse(&vital.jti) else {
+        let Some(id) = TokenId::parse(token.jti) else {
             return false;
         };
         // Nothing new may descend from a sign-in that was ended, whatever its time: its last token may have been signed meanwhile.
@@ -251,14 +271,14 @@ impl Engine {
         if state.revocations.contains_key(&grant) {
             return false;
         }
-        let profile = match &vital.prf {
+        let profile = match token.prf {
             Some(sealed) => self
                 .open_profile(state.id, sealed)
                 .map(|profile| profile.to_string()),
-            None => vital.sub.clone(),
+            None => token.sub.map(str::to_owned),
         };
         ![
-            (RevocationKind::Token, Some(vital.jti.as_str())),
+            (RevocationKind::Token, Some(token.jti)),
             (RevocationKind::Profile, profile.as_deref()),
         ]
         .into_iter()

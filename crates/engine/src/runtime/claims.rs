@@ -243,7 +243,7 @@ impl Engine {
 pub(super) fn sign_as(
     key: &SigningKey,
     typ: &'static str,
-    claims: &Map<String, Value>,
+    claims: &impl Serialize,
 ) -> Result<String> {
     let header = Header {
         alg: key.algorithm().name(),

@@ -218,7 +218,7 @@ impl Bound {
             modified_at: now,
         };
         t.insert_profile(&profile)?;
-        Person::of(t, profile, &self.basis.provider).map(Some)
+        Person::of(t, profile.id, &self.basis.provider).map(Some)
     }
 }
 

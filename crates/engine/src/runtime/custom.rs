@@ -75,7 +75,7 @@ impl Engine {
             .store()
             .write::<_, Error>(state.id, move |t| {
                 let profile = claim_profile(t, &sign_in, fresh, now)?;
-                Person::of(t, profile, CUSTOM)
+                Person::of(t, profile.id, CUSTOM)
             })
             .await?;
         let grant = GrantId::from_random_bytes(self.random_id());

@@ -94,14 +94,13 @@ impl Engine {
                 if let Some(old) = &continued {
                     new_id = old.id;
                 }
-                let mut profile = claim_profile(t, &sign_in, new_id, now)?;
+                let profile = claim_profile(t, &sign_in, new_id, now)?;
                 if let Some(old) = continued
                     && profile.id == old.id
                 {
                     t.update_attributes(profile.id, &old.attributes, now)?;
-                    profile.attributes = old.attributes;
                 }
-                Person::of(t, profile, CLOUD_DIRECTORY)
+                Person::of(t, profile.id, CLOUD_DIRECTORY)
             })
             .await;
         if anonymous.is_some() {

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 use vestibule_model::{
     directory::{DirectoryUser, UserStatus},
-    id::{DirectoryUserId, ProfileId, RoleId, TenantId},
+    id::{ProfileId, RoleId, TenantId},
+    object::RawObject,
     profile::{CLOUD_DIRECTORY, Identity, Profile},
 };
 use vestibule_store::scope::Tenant;
 
-use crate::{Result, directory::sign_in_of};
+use crate::{Error, Result, directory::user_info};
 
 /// A profile in the light of the provider it signed in with.
 pub(super) struct Person {
@@ -29,10 +30,11 @@ impl Person {
         profile: ProfileId,
         provider: &str,
     ) -> Result<Option<Self>> {
-        match t.find_profile(profile)? {
-            Some(profile) => Self::of(t, profile, provider).map(Some),
-            None => Ok(None),
-        }
+        let Some(person) = Self::describe(t, profile, provider)? else {
+            return Ok(None);
+        };
+        let roles = t.list_user_roles(profile)?;
+        Ok(Some(Self { roles, ..person }))
     }
 
     /// The same for who is only described, not given tokens: the roles are left out.
@@ -41,39 +43,19 @@ impl Person {
         profile: ProfileId,
         provider: &str,
     ) -> Result<Option<Self>> {
-        match t.find_profile(profile)? {
-            Some(profile) => Self::without_roles(t, profile, provider).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Completes a profile.
-    pub(super) fn of(t: &mut Tenant<'_, '_>, profile: Profile, provider: &str) -> Result<Self> {
-        let roles = t.list_user_roles(profile.id)?;
-        Ok(Self {
-            roles,
-            ..Self::without_roles(t, profile, provider)?
-        })
-    }
-
-    fn without_roles(t: &mut Tenant<'_, '_>, profile: Profile, provider: &str) -> Result<Self> {
-        let identities = t.list_identities(profile.id)?;
-        let user = match identities
-            .iter()
-            .find(|identity| identity.provider == CLOUD_DIRECTORY)
-            .and_then(|identity| DirectoryUserId::parse(&identity.subject).ok())
-        {
-            Some(id) => t.find_directory_user(id)?.map(|stored| stored.user),
-            None => None,
-        };
-        Ok(Self {
+        Ok(t.find_person(profile)?.map(|found| Self {
             tenant: t.id(),
-            roles: Vec::new(),
+            profile: found.profile,
             provider: provider.to_owned(),
-            identities,
-            user,
-            profile,
-        })
+            identities: found.identities,
+            user: found.user,
+            roles: Vec::new(),
+        }))
+    }
+
+    /// Reads a person whose profile this transaction has made sure of.
+    pub(super) fn of(t: &mut Tenant<'_, '_>, profile: ProfileId, provider: &str) -> Result<Self> {
+        Self::find(t, profile, provider)?.ok_or_else(|| Error::internal("the profile is gone"))
     }
 
     /// Whether the directory user has verified the address; nothing for everybody else.
@@ -143,9 +125,7 @@ impl Person {
     /// What a provider says of the person.
     pub(super) fn user_info(&self, provider: &str) -> Option<Value> {
         if provider == CLOUD_DIRECTORY {
-            let user = self.user.as_ref()?;
-            let info = sign_in_of(self.tenant, user).user_info?;
-            return serde_json::to_value(info).ok();
+            return serde_json::to_value(self.directory_info()?).ok();
         }
         let identity = self
             .identities
@@ -166,21 +146,25 @@ impl Person {
     }
 
     /// Each identity as user info shows it: with the provider's own words under `idpUserInfo`.
-    pub(super) fn identities_in_full(&self) -> Vec<Value> {
+    pub(super) fn identities_in_full(&self) -> Vec<RawObject> {
         self.identities
             .iter()
             .map(|identity| {
-                let mut body = serde_json::to_value(&identity.body).unwrap_or_default();
+                let mut body = identity.body.clone();
                 // The directory is our own: say what it says now, not what it said at the last sign-in.
                 if identity.provider == CLOUD_DIRECTORY
-                    && let (Some(object), Some(info)) =
-                        (body.as_object_mut(), self.user_info(CLOUD_DIRECTORY))
+                    && let Some(info) = self.directory_info()
                 {
-                    object.insert("idpUserInfo".into(), info);
+                    body.set_object("idpUserInfo", &info);
                 }
                 body
             })
             .collect()
+    }
+
+    fn directory_info(&self) -> Option<RawObject> {
+        let user = self.user.as_ref()?;
+        Some(user_info(self.tenant, user))
     }
 }
 

@@ -355,8 +355,7 @@ fn instance(row: &Row) -> Result<Instance> {
         region: row.text(3)?,
         resource_group_id: row.text(4)?,
         resource_plan_id: row.text(5)?,
-        state: InstanceState::parse(&row.text(6)?)
-            .ok_or_else(|| Error::corrupt("instance state"))?,
+        state: InstanceState::parse(row.str(6)?).ok_or_else(|| Error::corrupt("instance state"))?,
         locked: row.bool(7)?,
         parameters: row.text(8)?,
         tags: row.text(9)?,
@@ -376,7 +375,7 @@ fn resource_key(row: &Row) -> Result<ResourceKey> {
         account_id: row.text(1)?,
         instance: tenant(row, 2)?,
         name: row.text(3)?,
-        role: ServiceRole::parse(&row.text(4)?).map_err(|_| Error::corrupt("role"))?,
+        role: ServiceRole::parse(row.str(4)?).map_err(|_| Error::corrupt("role"))?,
         parameters: row.text(5)?,
         iam_id: row.text(6)?,
         api_key_id: row.text(7)?,
@@ -398,5 +397,5 @@ fn reclamation(row: &Row) -> Result<Reclamation> {
 }
 
 fn tenant(row: &Row, column: usize) -> Result<TenantId> {
-    TenantId::parse(&row.text(column)?).map_err(|_| Error::corrupt("instance id"))
+    TenantId::parse(row.str(column)?).map_err(|_| Error::corrupt("instance id"))
 }

@@ -123,7 +123,7 @@ fn body(policy: &Policy) -> Result<String> {
 }
 
 fn policy(row: &Row) -> Result<Policy> {
-    let body: Body = serde_json::from_str(&row.text(5)?).map_err(|_| Error::corrupt("policy"))?;
+    let body: Body = serde_json::from_str(row.str(5)?).map_err(|_| Error::corrupt("policy"))?;
     Ok(Policy {
         id: row.text(0)?,
         account_id: row.text(1)?,

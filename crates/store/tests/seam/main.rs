@@ -37,6 +37,7 @@ macro_rules! on_each_engine {
     )*};
 }
 
+mod person;
 mod rates;
 mod schema;
 mod server;

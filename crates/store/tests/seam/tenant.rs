@@ -31,23 +31,23 @@ use vestibule_store::{
 
 use crate::{Fixture, TempDir};
 
-const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-fn tenant(n: u8) -> TenantId {
+pub(super) fn tenant(n: u8) -> TenantId {
     TenantId::from_random_bytes([n; 16])
 }
 
 /// The ids of A's rows. B is given the same.
-struct Ids {
-    client: ClientId,
-    role: RoleId,
-    user: DirectoryUserId,
-    profile: ProfileId,
-    grant: GrantId,
-    job: JobId,
+pub(super) struct Ids {
+    pub(super) client: ClientId,
+    pub(super) role: RoleId,
+    pub(super) user: DirectoryUserId,
+    pub(super) profile: ProfileId,
+    pub(super) grant: GrantId,
+    pub(super) job: JobId,
 }
 
-const fn ids() -> Ids {
+pub(super) const fn ids() -> Ids {
     let uuid = uuid::Uuid::from_u128(7);
     Ids {
         client: ClientId::from_uuid(uuid),
@@ -59,7 +59,7 @@ const fn ids() -> Ids {
     }
 }
 
-fn bad(error: impl std::fmt::Display) -> Error {
+pub(super) fn bad(error: impl std::fmt::Display) -> Error {
     Error::Other(error.to_string())
 }
 
@@ -87,7 +87,7 @@ fn role() -> Role {
     }
 }
 
-fn user() -> Result<StoredUser> {
+pub(super) fn user() -> Result<StoredUser> {
     let body = RawObject::parse(r#"{"emails":[{"value":"a@example.org"}],"userName":"ann"}"#)
         .map_err(bad)?;
     Ok(StoredUser {
@@ -107,7 +107,7 @@ fn user() -> Result<StoredUser> {
     })
 }
 
-fn profile(kind: ProfileKind) -> Result<Profile> {
+pub(super) fn profile(kind: ProfileKind) -> Result<Profile> {
     Ok(Profile {
         id: ids().profile,
         kind,
@@ -120,7 +120,7 @@ fn profile(kind: ProfileKind) -> Result<Profile> {
     })
 }
 
-fn identity() -> Result<Identity> {
+pub(super) fn identity() -> Result<Identity> {
     let body = RawObject::parse(r#"{"provider":"google","id":"g-1"}"#).map_err(bad)?;
     Identity::parse(body).map_err(bad)
 }
@@ -341,6 +341,7 @@ fn read_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     assert!(t.list_roles_of(&[ids().profile])?.is_empty());
     assert!(t.find_profile_by_identity("google", "g-1")?.is_none());
     assert!(t.find_future_profile("google", &names)?.is_none());
+    assert!(t.find_person(ids().profile)?.is_none());
     assert!(t.list_identities(ids().profile)?.is_empty());
     assert!(t.list_identities_of(&[ids().profile])?.is_empty());
     assert!(t.list_profiles_by_subject(&names)?.is_empty());
@@ -467,6 +468,8 @@ fn change_everything(t: &mut Tenant<'_, '_>) -> Result<()> {
     // Rows of its own with the same ids stand beside A's.
     t.insert_application(&application(), None)?;
     t.insert_profile(&profile(ProfileKind::Known)?)?;
+    let own = t.find_person(ids().profile)?;
+    assert!(own.is_some_and(|own| own.identities.is_empty() && own.user.is_none()));
     assert!(t.insert_job(&job(), None)?);
     assert!(t.delete_job(ids().job)?);
     assert!(t.delete_application(ids().client)?);
@@ -521,7 +524,7 @@ fn dump(t: &TenantId, conn: &mut vestibule_store::Conn<'_>) -> Result<Vec<String
     Ok(rows)
 }
 
-fn instance(guid: TenantId) -> Instance {
+pub(super) fn instance(guid: TenantId) -> Instance {
     Instance {
         guid,
         account_id: String::from("account"),
@@ -604,6 +607,7 @@ fn every_function_of_an_instance_is_tried_here() {
         include_str!("../../src/job.rs"),
         include_str!("../../src/job/files.rs"),
         include_str!("../../src/people.rs"),
+        include_str!("../../src/pushed.rs"),
     ];
     let here = include_str!("tenant.rs");
     for source in sources {
