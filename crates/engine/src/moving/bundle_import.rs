@@ -69,7 +69,7 @@ impl Engine {
     ///
     /// # Errors
     /// `GAP` (409) when the body begins behind the first byte that is missing; `OTHER_JOB` (409) when the name is that of a job asked for
-    /// otherwise.
+    /// otherwise; `JOB_PAUSED` (409) when somebody paused it.
     pub async fn import_bundle(
         &self,
         manager: &Manager,
@@ -94,10 +94,6 @@ impl Engine {
             if known.feed != JobFeed::Request || known.state.has_ended() {
                 return Ok(known);
             }
-            // Whoever sends a bundle again wants it to go on, whoever paused it.
-            self.store()
-                .write(tenant, move |t| Ok::<_, Error>(t.note_wish(id, None)?))
-                .await?;
         }
         let mut run = self.take(tenant, id).await?;
         let there = Received::of(&run.job)?.uploaded;

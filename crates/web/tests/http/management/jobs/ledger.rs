@@ -99,14 +99,18 @@ on_each_engine! {
         at.post(&resume, json!({})).await.expect(200);
         let job = send(text.into()).send().await.expect(200).json();
         assert_eq!((&job["state"], &job["counts"]["added"], job.get("pausedBy")), (&json!("succeeded"), &json!(40), None), "{job}");
-        // Sending a bundle again is a way to resume it.
+        // The same of a bundle.
         let path = "bundle/import?job=0191f3d0-0000-4000-8000-00000000beef";
         let send = || at.request("post", path).header("X-Vestibule-Encryption-Secret", SECRET);
         let broken = send().broken_body(vec![7; 100]).send().await.expect(202).json();
         assert_eq!((&broken["state"], &broken["pausedBy"]), (&json!("paused"), &json!("sender")), "{broken}");
         let job = format!("jobs/{}", broken["id"].as_str().unwrap());
         at.post(&format!("{job}/pause"), json!({})).await.expect(200);
-        assert_eq!(at.get(&job).await["pausedBy"], "person");
+        let paused = at.get(&job).await;
+        assert_eq!((&paused["pausedBy"], &paused["uploaded"]), (&json!("person"), &json!(100)), "{paused}");
+        refused(send().body(vec![7; 200]).send().await, 409, "JOB_PAUSED");
+        assert_eq!(at.get(&job).await, paused);
+        at.post(&format!("{job}/resume"), json!({})).await.expect(200);
         assert_eq!(send().body(vec![7; 200]).send().await.expect(202).json()["state"], "queued");
         // Paused or not, it can be cancelled.
         at.post(&format!("{job}/pause"), json!({})).await.expect(200);
