@@ -25,6 +25,11 @@ impl Platform<'_, '_> {
             .transpose()
     }
 
+    /// Keeps other nodes from making the account until this write ends.
+    pub fn lock_account(&mut self) -> Result<()> {
+        self.conn.lock("account")
+    }
+
     /// Makes the account. False when one with this id exists.
     pub fn insert_account(&mut self, id: &str, name: &str, now: Timestamp) -> Result<bool> {
         let n = self.conn.execute(

@@ -28,13 +28,14 @@ impl Engine {
             .await?;
         let first = match account {
             Some(_) => None,
-            None => Some(self.make_account(key).await?),
+            None => self.make_account(key).await?,
         };
         self.load_platform().await?;
         Ok(first)
     }
 
-    async fn make_account(&self, key: Option<String>) -> Result<FirstKey> {
+    /// `None` when another node made it at the same moment.
+    async fn make_account(&self, key: Option<String>) -> Result<Option<FirstKey>> {
         let now = self.now();
         let key = match key {
             Some(key) if key.len() < 20 => {
@@ -113,6 +114,7 @@ impl Engine {
         let made = self
             .store()
             .platform_write::<_, Error>(move |platform| {
+                platform.lock_account()?;
                 if platform.find_account()?.is_some() {
                     return Ok(false);
                 }
@@ -124,14 +126,7 @@ impl Engine {
                 Ok(true)
             })
             .await?;
-        if made {
-            Ok(key)
-        } else {
-            Err(Error::conflict(
-                "account_exists",
-                "Another process made the account at the same moment; start again.",
-            ))
-        }
+        Ok(made.then_some(key))
     }
 }
 

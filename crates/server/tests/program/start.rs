@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use crate::process::{ADMIN_KEY, Service};
+use crate::process::{ADMIN_KEY, Administrator, Service};
 
 #[test]
 fn a_newcomer_is_told_where_things_are_and_secrets_are_private() {
@@ -36,6 +36,41 @@ fn a_second_process_on_the_same_database_is_refused() {
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(words.contains("another process"), "{words}");
     assert_eq!(service.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_may_start_at_once_on_an_empty_database() {
+    let Some(url) = vestibule_testkit::postgres::test_database_url() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("shared.key");
+    fs::write(&key, "07".repeat(32)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let started = ["one", "two"].map(|name| {
+        let (url, key, data) = (url.clone(), key.clone(), folder.path().join(name));
+        std::thread::spawn(move || {
+            let key = key.display().to_string();
+            Service::start(&data, &["--database-url", &url, "--master-key-file", &key])
+        })
+    });
+    let nodes = started.map(|thread| thread.join().unwrap());
+    let made = |node: &&Service| node.greeting.join("\n").contains("The account was made");
+    assert_eq!(nodes.iter().filter(made).count(), 1);
+    let mut lists = Vec::new();
+    for node in &nodes {
+        let administrator = Administrator::sign_in(&node.url).await;
+        lists.push(
+            administrator
+                .call("GET", "/v2/resource_instances", None)
+                .await,
+        );
+    }
+    assert!(matches!(&lists[0], Some((200, _))), "{lists:?}");
+    assert_eq!(lists[0], lists[1]);
+    for node in nodes {
+        assert_eq!(node.stop(), Some(0));
+    }
 }
 
 #[test]
