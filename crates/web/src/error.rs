@@ -21,6 +21,9 @@ pub use oauth::OauthError;
 pub(crate) use page::error_page;
 pub use scim::ScimError;
 
+/// Most bytes of an error's text that are told.
+const LONGEST_TEXT: usize = 4096;
+
 /// The status of a kind of error.
 pub fn status(kind: Kind) -> StatusCode {
     match kind {
@@ -60,6 +63,12 @@ pub(crate) fn json_with_status(
 ) -> Response {
     log(error);
     let mut response = (status, axum::Json(body)).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 section 15.5.2. Dialects that know better put their own in its place.
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if let Kind::Throttled(seconds) | Kind::Unavailable(seconds) = error.kind {
         response
             .headers_mut()
@@ -84,6 +93,38 @@ pub(crate) async fn no_such_method(request: Request) -> Response {
         StatusCode::METHOD_NOT_ALLOWED,
         Error::invalid("This path does not take this method."),
     )
+}
+
+/// Puts an error that the framework wrote itself, as bare text or as nothing, into the dialect of its plane.
+async fn in_dialect(path: &str, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, LONGEST_TEXT)
+        .await
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes.into()).ok())
+        .filter(|text| !text.trim().is_empty())
+        .or_else(|| parts.status.canonical_reason().map(str::to_owned))
+        .unwrap_or_default();
+    let mut text = text.trim_end_matches('.').to_owned();
+    text.push('.');
+    let error = match parts.status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Kind::TooLarge, "too_large", text),
+        _ => Error::invalid(text),
+    };
+    let mut told = by_plane(path, parts.status, error);
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            told.headers_mut().append(name, value.clone());
+        }
+    }
+    told
+}
+
+/// Whether an error has no body, or bare text that no dialect of ours writes.
+fn is_bare(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    response.status().is_client_error()
+        && kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
 fn by_plane(path: &str, status: StatusCode, error: Error) -> Response {

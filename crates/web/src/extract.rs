@@ -7,5 +7,5 @@ mod query;
 
 pub use body::{JsonBody, parse};
 pub use object::{AtApplication, AtDirectoryUser, AtJob, AtProfile, AtRole};
-pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling};
+pub use permission::{AsManager, AsReader, AsWriter, Bearer, Calling, FromTheStart, own_account};
 pub use query::{Paging, QueryOf};

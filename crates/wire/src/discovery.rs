@@ -15,7 +15,7 @@ use crate::{
 pub const PASSWORD: &str = "1";
 
 /// Claims that say something of a token or a sign-in; those about people stand with their scopes.
-const TOKEN_CLAIMS: [&str; 11] = [
+const TOKEN_CLAIMS: [&str; 12] = [
     "iss",
     "aud",
     "exp",
@@ -24,6 +24,7 @@ const TOKEN_CLAIMS: [&str; 11] = [
     "sub",
     "nonce",
     "amr",
+    "oauth_client",
     "acr",
     "auth_time",
     "sid",

@@ -28,9 +28,9 @@ pub enum ParameterError {
     /// Too many.
     #[error("the request has too many parameters")]
     TooMany,
-    /// JSON that is no flat object of text.
-    #[error("the JSON body must be an object whose members are text")]
-    NotFlat,
+    /// JSON that is no object.
+    #[error("the JSON body must be an object")]
+    NoObject,
 }
 
 impl Parameters {
@@ -42,26 +42,23 @@ impl Parameters {
         )
     }
 
-    /// Reads a JSON object of text members; `null` counts as absent, numbers and booleans as their text.
+    /// Reads a JSON object. `null` counts as absent; what is no text counts as its JSON text, so that members that nobody reads may be
+    /// anything (contract/README.md, "Conventions").
     pub fn from_json(bytes: &[u8]) -> Result<Self, ParameterError> {
         let Members(members) =
-            serde_json::from_slice(bytes).map_err(|_| ParameterError::NotFlat)?;
+            serde_json::from_slice(bytes).map_err(|_| ParameterError::NoObject)?;
+        let text = |value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
         let mut pairs = Vec::with_capacity(members.len());
         for (name, value) in members {
             match value {
                 Value::Null => {}
-                Value::String(text) => pairs.push((name, text)),
-                Value::Number(number) => pairs.push((name, number.to_string())),
-                Value::Bool(truth) => pairs.push((name, truth.to_string())),
                 Value::Array(all) if is_repeatable(&name) => {
-                    for one in all {
-                        let Value::String(text) = one else {
-                            return Err(ParameterError::NotFlat);
-                        };
-                        pairs.push((name.clone(), text));
-                    }
+                    pairs.extend(all.into_iter().map(|one| (name.clone(), text(one))));
                 }
-                _ => return Err(ParameterError::NotFlat),
+                other => pairs.push((name, text(other))),
             }
         }
         Self::from_pairs(pairs)
@@ -196,7 +193,7 @@ mod tests {
             assert_eq!(read.all("audience"), [""; 0]);
         }
         let nested = Parameters::from_json(br#"{"resource":[["a"]]}"#).err();
-        assert_eq!(nested, Some(ParameterError::NotFlat));
+        assert_eq!(nested, Some(ParameterError::NoObject));
     }
 
     #[test]
@@ -211,15 +208,15 @@ mod tests {
         );
         assert_eq!(
             Parameters::from_json(br#"{"code":["1"]}"#).err(),
-            Some(ParameterError::NotFlat)
+            Some(ParameterError::NoObject)
         );
         assert_eq!(
             Parameters::from_json(b"[1]").err(),
-            Some(ParameterError::NotFlat)
+            Some(ParameterError::NoObject)
         );
         assert_eq!(
             Parameters::from_json(b"{").err(),
-            Some(ParameterError::NotFlat)
+            Some(ParameterError::NoObject)
         );
         let many: String = (0..200).map(|n| format!("p{n}=1&")).collect();
         assert_eq!(

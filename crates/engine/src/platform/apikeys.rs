@@ -19,6 +19,10 @@ pub struct NewApiKey {
     pub secret: Option<String>,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is locked from the start.
+    pub locked: bool,
+    /// Whether it does not work until it is enabled.
+    pub disabled: bool,
 }
 
 /// What of an API key is to change.
@@ -43,6 +47,30 @@ impl Engine {
         by: &Platform,
         new: NewApiKey,
     ) -> Result<(ApiKey, PlainToken)> {
+        let (key, secret) = self.new_api_key(by, new)?;
+        let (row, hash) = (key.clone(), secret.hash());
+        self.store()
+            .platform_write::<_, Error>(move |platform| {
+                if platform
+                    .find_subject(&row.account_id, &row.iam_id)?
+                    .is_none()
+                {
+                    return Err(Error::invalid("iam_id names nobody in this account."));
+                }
+                platform.insert_api_key(&row, hash.as_str())?;
+                Ok(())
+            })
+            .await?;
+        self.forget_standings();
+        Ok((key, secret))
+    }
+
+    /// An API key that is not stored yet.
+    pub(super) fn new_api_key(
+        &self,
+        by: &Platform,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, PlainToken)> {
         let iam_id = new.iam_id.unwrap_or_else(|| by.caller.iam_id.clone());
         own_or_administrator(by, &iam_id)?;
         let now = self.now();
@@ -62,28 +90,14 @@ impl Engine {
             iam_id,
             name: vestibule_model::instance::parse_name(&new.name)?,
             description: description(new.description)?,
-            locked: false,
-            disabled: false,
+            locked: new.locked,
+            disabled: new.disabled,
             version: 1,
             created_by: by.caller.iam_id.clone(),
             created_at: now,
             modified_at: now,
             expires_at: new.expires_at,
         };
-        let (row, hash) = (key.clone(), secret.hash());
-        self.store()
-            .platform_write::<_, Error>(move |platform| {
-                if platform
-                    .find_subject(&row.account_id, &row.iam_id)?
-                    .is_none()
-                {
-                    return Err(Error::invalid("iam_id names nobody in this account."));
-                }
-                platform.insert_api_key(&row, hash.as_str())?;
-                Ok(())
-            })
-            .await?;
-        self.forget_standings();
         Ok((key, secret))
     }
 

@@ -27,6 +27,8 @@ pub struct NewInstance {
     pub tags: Vec<String>,
     /// Free parameters: a JSON object.
     pub parameters: Option<Value>,
+    /// Whether it is locked from the start.
+    pub locked: bool,
 }
 
 /// What of an instance is to change.
@@ -91,7 +93,7 @@ impl Engine {
             resource_group_id: short("resource_group", new.resource_group_id, "default")?,
             resource_plan_id: short("resource_plan_id", new.resource_plan_id, "standard")?,
             state: InstanceState::Active,
-            locked: false,
+            locked: new.locked,
             parameters: object("parameters", new.parameters)?,
             tags: tags(&new.tags)?,
             last_operation: String::from("create"),

@@ -33,6 +33,7 @@ impl Engine {
         by: &Platform,
         name: &str,
         text: String,
+        locked: bool,
         api_key: Option<NewApiKey>,
     ) -> Result<(Subject, Option<(ApiKey, PlainToken)>)> {
         Self::insist(by, PlatformRole::Administrator)?;
@@ -45,29 +46,32 @@ impl Engine {
             name: vestibule_model::instance::parse_name(name)?,
             description: description(text)?,
             email: None,
-            locked: false,
+            locked,
             resource_key: None,
             version: 1,
             created_at: now,
             modified_at: now,
         };
+        let key = api_key
+            .map(|new| {
+                let iam_id = Some(subject.iam_id.clone());
+                self.new_api_key(by, NewApiKey { iam_id, ..new })
+            })
+            .transpose()?;
         let row = subject.clone();
+        let first = key
+            .as_ref()
+            .map(|(key, secret)| (key.clone(), secret.hash()));
         self.store()
-            .platform_write::<_, Error>(move |platform| Ok(platform.insert_subject(&row)?))
+            .platform_write::<_, Error>(move |platform| {
+                platform.insert_subject(&row)?;
+                if let Some((key, hash)) = first {
+                    platform.insert_api_key(&key, hash.as_str())?;
+                }
+                Ok(())
+            })
             .await?;
-        let key = match api_key {
-            Some(new) => Some(
-                self.create_api_key(
-                    by,
-                    NewApiKey {
-                        iam_id: Some(subject.iam_id.clone()),
-                        ..new
-                    },
-                )
-                .await?,
-            ),
-            None => None,
-        };
+        self.forget_standings();
         Ok((subject, key))
     }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -37,10 +37,14 @@ impl IntoResponse for IamError {
 #[derive(Clone)]
 struct Untraced(Value);
 
-/// Completes platform errors with what only the way out knows: the final status, and a name for the request that stands in the log
+/// Puts errors that no dialect of ours wrote into that of their plane. Completes platform errors with what only the way out knows: the final status, and a name for the request that stands in the log
 /// and in the `Transaction-Id` header too.
 pub(crate) async fn trace(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (uri, head) = (request.uri().clone(), request.method() == Method::HEAD);
     let mut response = next.run(request).await;
+    if !head && super::is_bare(&response) {
+        response = super::in_dialect(uri.path(), response).await;
+    }
     let Some(Untraced(mut body)) = response.extensions_mut().remove::<Untraced>() else {
         return response;
     };

@@ -54,6 +54,12 @@ impl FromRequestParts<App> for Calling {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, IamError> {
         let caller = caller(parts, app).await?;
+        let query = parts.uri.query().unwrap_or_default();
+        for (name, account) in form_urlencoded::parse(query.as_bytes()) {
+            if name == "account_id" && !account.is_empty() {
+                own_account(&caller, Some(&account))?;
+            }
+        }
         Ok(Self(app.engine.on_platform(caller).await?))
     }
 }
@@ -82,6 +88,44 @@ impl FromRequestParts<App> for AsManager {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ManagementError> {
         let (caller, tenant) = at_instance(parts, app).await?;
         Ok(Self(app.engine.permit_manager(caller, tenant).await?))
+    }
+}
+
+/// Refuses what names the account of somebody else: a program that is pointed at the wrong one should learn of it.
+pub fn own_account(caller: &Caller, account: Option<&str>) -> Result<(), Error> {
+    match account {
+        Some(other) if other != caller.account_id => Err(Error::forbidden(
+            "account_id is another account's, not that of the API key.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `Entity-Lock` and `Entity-Disable`, with which IBM's SDKs make things that are locked or disabled from the start.
+#[derive(Default)]
+pub struct FromTheStart {
+    /// `Entity-Lock: true`.
+    pub locked: bool,
+    /// `Entity-Disable: true`.
+    pub disabled: bool,
+}
+
+impl FromRequestParts<App> for FromTheStart {
+    type Rejection = IamError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, IamError> {
+        let said = |name: &str| match parts.headers.get(name).map(|value| value.as_bytes()) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case(b"true") => Ok(true),
+            Some(text) if text.is_empty() || text.eq_ignore_ascii_case(b"false") => Ok(false),
+            Some(_) => Err(Error::invalid(format!(
+                "The header {name} is true or false."
+            ))),
+        };
+        Ok(Self {
+            locked: said("Entity-Lock")?,
+            disabled: said("Entity-Disable")?,
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use super::paging::{IamWindow, iam_next};
 use crate::{
     App,
     error::IamError,
-    extract::{Calling, JsonBody},
+    extract::{Calling, FromTheStart, JsonBody, own_account},
     route::{Guard, Query as Parameter, Route, optional},
 };
 
@@ -101,10 +101,46 @@ pub(super) struct CreateApiKey {
     apikey: Option<String>,
     /// RFC 3339.
     expires_at: Option<String>,
+    /// Yours.
+    account_id: Option<String>,
+    /// Whether it is locked from the start: the same as the header `Entity-Lock`.
+    #[serde(default)]
+    entity_lock: Flag,
+    /// Whether it is disabled from the start: the same as the header `Entity-Disable`.
+    #[serde(default)]
+    entity_disable: Flag,
+}
+
+/// IBM's SDKs write these as text.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Flag {
+    #[default]
+    Unsaid,
+    Truth(bool),
+    Text(Spelt),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Spelt {
+    True,
+    False,
+}
+
+impl Flag {
+    fn is_set(&self) -> bool {
+        matches!(self, Self::Truth(true) | Self::Text(Spelt::True))
+    }
 }
 
 impl CreateApiKey {
-    pub(super) fn read(self) -> Result<NewApiKey, Error> {
+    pub(super) fn read(
+        self,
+        by: &vestibule_engine::access::Caller,
+        from_start: FromTheStart,
+    ) -> Result<NewApiKey, Error> {
+        own_account(by, self.account_id.as_deref())?;
         let expires_at = match self.expires_at.as_deref() {
             None | Some("") => None,
             Some(text) => Some(
@@ -118,6 +154,8 @@ impl CreateApiKey {
             description: self.description.unwrap_or_default(),
             secret: self.apikey,
             expires_at,
+            locked: from_start.locked || self.entity_lock.is_set(),
+            disabled: from_start.disabled || self.entity_disable.is_set(),
         })
     }
 }
@@ -263,9 +301,11 @@ async fn list(
 async fn create(
     State(app): State<App>,
     Calling(by): Calling,
+    from_start: FromTheStart,
     JsonBody(body, _): JsonBody<CreateApiKey, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
-    let (key, secret) = app.engine.create_api_key(&by, body.read()?).await?;
+    let new = body.read(&by.caller, from_start)?;
+    let (key, secret) = app.engine.create_api_key(&by, new).await?;
     Ok(tagged(
         StatusCode::CREATED,
         key.version,

@@ -20,7 +20,7 @@ use super::paging::{WINDOW, Window, next_link};
 use crate::{
     App,
     error::IamError,
-    extract::{Calling, JsonBody},
+    extract::{Calling, FromTheStart, JsonBody},
     route::{Guard, Query as Parameter, Route, optional},
 };
 
@@ -297,6 +297,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     Calling(by): Calling,
+    from_start: FromTheStart,
     JsonBody(body, _): JsonBody<CreateInstance, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
     let new = NewInstance {
@@ -306,6 +307,7 @@ async fn create(
         resource_plan_id: body.resource_plan_id,
         tags: body.tags,
         parameters: body.parameters,
+        locked: from_start.locked,
     };
     let made = app.engine.create_instance(&by, new).await?;
     Ok((StatusCode::CREATED, Json(InstanceBody::of(&app, &made))))

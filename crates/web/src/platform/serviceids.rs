@@ -19,7 +19,7 @@ use super::{
 use crate::{
     App,
     error::IamError,
-    extract::{Calling, JsonBody},
+    extract::{Calling, FromTheStart, JsonBody, own_account},
     route::{Guard, Query as Parameter, Route, optional},
 };
 
@@ -73,6 +73,8 @@ pub(super) fn routes() -> Vec<Route> {
 struct CreateServiceId {
     name: String,
     description: Option<String>,
+    /// Yours.
+    account_id: Option<String>,
     apikey: Option<CreateApiKey>,
 }
 
@@ -164,13 +166,18 @@ async fn list(
 async fn create(
     State(app): State<App>,
     Calling(by): Calling,
+    from_start: FromTheStart,
     JsonBody(body, _): JsonBody<CreateServiceId, IamError>,
 ) -> Result<impl IntoResponse, IamError> {
-    let key = body.apikey.map(CreateApiKey::read).transpose()?;
+    own_account(&by.caller, body.account_id.as_deref())?;
+    let key = body
+        .apikey
+        .map(|key| key.read(&by.caller, FromTheStart::default()))
+        .transpose()?;
     let text = body.description.unwrap_or_default();
     let (subject, key) = app
         .engine
-        .create_service_id(&by, &body.name, text, key)
+        .create_service_id(&by, &body.name, text, from_start.locked, key)
         .await?;
     let key = key.map(|(key, secret)| ApiKeyBody::of(&key, Some(&secret)));
     Ok(tagged(

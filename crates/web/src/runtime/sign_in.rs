@@ -314,7 +314,7 @@ async fn style() -> impl IntoResponse {
     (headers, STYLE)
 }
 
-/// What a browser sent to an instance: in the query of a `GET`, in a form otherwise. What is wrong with it is shown on a page.
+/// What a browser sent to an instance: in the query of a `GET` or `HEAD`, in a form otherwise. What is wrong with it is shown on a page.
 pub(super) struct Sent {
     pub(super) parameters: Result<(TenantId, Parameters), Error>,
     /// Where it came from.
@@ -328,7 +328,7 @@ impl FromRequest<App> for Sent {
         let (mut parts, body) = request.into_parts();
         let from = client_address(&parts);
         let at = At::from_request_parts(&mut parts, app).await;
-        let parameters = if parts.method == Method::GET {
+        let parameters = if matches!(parts.method, Method::GET | Method::HEAD) {
             let query = parts.uri.query().unwrap_or_default();
             Parameters::from_form(query.as_bytes()).map_err(Error::from)
         } else {

@@ -1,6 +1,8 @@
 //! The service through HTTP, in process, on both databases. The modules follow the route tree.
 
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod guards;

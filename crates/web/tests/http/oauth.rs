@@ -37,7 +37,7 @@ mod renewal;
 mod requests;
 mod resources;
 mod sessions;
-mod setup;
+pub mod setup;
 mod signed;
 mod step_up;
 mod userinfo;
