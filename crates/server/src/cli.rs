@@ -44,7 +44,7 @@ pub enum ClientCommand {
     /// Cloud Directory users with their password hashes: export, import.
     #[command(subcommand)]
     Directory(directory::DirectoryCommand),
-    /// Everybody of an instance in one sealed file: export, import, verify.
+    /// Everybody of an instance in one sealed file: export, import, verify, digest.
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
     /// Move an instance, configuration and people, to another one, here or at another service.

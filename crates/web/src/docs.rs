@@ -7,7 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use minijinja::{Environment, Value, context};
-use pulldown_cmark::{Options, Parser, html::push_html};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html::push_html};
 
 use crate::route::{self, Guard};
 
@@ -60,12 +60,41 @@ impl Text {
 
     fn html(&self) -> String {
         let options = Options::ENABLE_TABLES;
+        let mut events: Vec<Event<'_>> = Parser::new_ext(self.markdown, options).collect();
+        name_headings(&mut events);
         let mut html = String::new();
-        push_html(&mut html, Parser::new_ext(self.markdown, options));
+        push_html(&mut html, events.into_iter());
         // Tables of code are wider than telephones.
         html.replace("<table>", "<div class=\"scroll\"><table>")
             .replace("</table>", "</table></div>")
     }
+}
+
+/// Gives each heading the id that links within these texts use, which is the one that GitHub gives it.
+fn name_headings(events: &mut [Event<'_>]) {
+    let (mut begun, mut words) = (None, String::new());
+    for at in 0..events.len() {
+        match events.get(at) {
+            Some(Event::Start(Tag::Heading { .. })) => (begun, words) = (Some(at), String::new()),
+            Some(Event::Text(text) | Event::Code(text)) if begun.is_some() => words.push_str(text),
+            Some(Event::End(TagEnd::Heading(_))) => {
+                let heading = begun.take().and_then(|begun| events.get_mut(begun));
+                if let Some(Event::Start(Tag::Heading { id, .. })) = heading {
+                    *id = Some(slug(&words).into());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn slug(heading: &str) -> String {
+    heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
 /// The page.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     aside,
     bundle_people::{bundled_person, bundled_user},
-    directory_export::check_secret,
+    directory_export::check_new_secret,
     export_stream::{Only, Tally},
     feed::{Ended, after},
     import_job::other_job,
@@ -64,7 +64,7 @@ impl Engine {
     /// # Errors
     /// `OTHER_JOB` (409) when the name is that of a job asked for otherwise.
     pub async fn export_bundle(&self, manager: &Manager, export: BundleExport) -> Result<Job> {
-        check_secret(&export.secret)?;
+        check_new_secret(&export.secret)?;
         let mut options = ExportOptions::new(None, export.days)?;
         options.set_predicate(export.predicate)?;
         let mut job = self.new_job(manager, JobKind::BundleExport, JobFeed::Instance);

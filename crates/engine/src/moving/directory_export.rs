@@ -41,7 +41,7 @@ impl Engine {
         secret: Zeroizing<String>,
         page: Page,
     ) -> Result<DirectoryExport> {
-        check_secret(&secret)?;
+        check_new_secret(&secret)?;
         let tenant = manager.tenant();
         let (stored, total, profiles) = self
             .store()
@@ -132,6 +132,18 @@ pub(super) fn check_secret(secret: &str) -> Result<()> {
     if secret.is_empty() || secret.len() > LONGEST_SECRET {
         return Err(Error::invalid(
             "The encryption secret must be 1 to 1024 bytes long.",
+        ));
+    }
+    Ok(())
+}
+
+/// The same for one that is being chosen: whoever opens the seal again may have to send it in a header, which is one line.
+pub(super) fn check_new_secret(secret: &str) -> Result<()> {
+    check_secret(secret)?;
+    let is_odd = |c: char| c.is_control() && c != '\t';
+    if secret.chars().any(is_odd) || secret.trim() != secret {
+        return Err(Error::invalid(
+            "The encryption secret must be one line of text, without spaces around it.",
         ));
     }
     Ok(())

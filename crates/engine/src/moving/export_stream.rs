@@ -12,7 +12,7 @@ use vestibule_store::profile::LeftOut;
 
 use super::{
     aside,
-    directory_export::check_secret,
+    directory_export::check_new_secret,
     feed::Broken,
     import_job::Streamed,
     lost::Lost,
@@ -173,7 +173,7 @@ impl Engine {
         let tenant = manager.tenant();
         let (who, key) = match export.what {
             Streamed::Directory(secret) => {
-                check_secret(&secret)?;
+                check_new_secret(&secret)?;
                 let engine = self.clone();
                 let key = aside(move || engine.export_key(tenant, &secret)).await?;
                 (Who::Directory, Some(Arc::new(key)))

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Summary, aside,
-    directory_export::check_secret,
+    directory_export::{check_new_secret, check_secret},
     export_stream::{Bounds, Only, Shape, Tally},
     feed::{Broken, Ended, after},
     import_job::{ImportOptions, refusal},
@@ -121,7 +121,7 @@ impl Engine {
     /// Starts a job that writes all directory users to a file, which is kept for `days` days (1 to 30, 7 unless told).
     pub async fn export_all(&self, manager: &Manager, export: ExportAll) -> Result<Job> {
         let secret = export.secret;
-        check_secret(&secret)?;
+        check_new_secret(&secret)?;
         let mut options = ExportOptions::new(export.mail, export.days)?;
         options.set_predicate(export.predicate)?;
         let mut job = self.new_job(manager, JobKind::DirectoryExport, JobFeed::Instance);

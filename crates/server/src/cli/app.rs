@@ -104,8 +104,8 @@ pub async fn run(command: AppCommand) -> Result<()> {
             let (client, output) = at.connection.open().await?;
             let base = base(&client, &at.instance).await?;
             let id = client_id(&find(&client, &base, &app).await?)?;
-            let answer = client.delete(&format!("{base}/{id}")).await?;
-            output.done(&format!("Deleted {app}."), &answer)
+            client.delete(&format!("{base}/{id}")).await?;
+            output.done(&format!("Deleted {app}."), &json!({"deleted": id}))
         }
     }
 }
@@ -127,7 +127,9 @@ async fn find(client: &Client, base: &str, wanted: &str) -> Result<Value> {
         .cloned()
         .collect();
     match found.len() {
-        0 => bail!("there is no application {wanted:?}; `vestibule app list` shows them"),
+        0 => bail!(
+            "there is no application {wanted:?}; `vestibule app list --instance …` shows them"
+        ),
         1 => Ok(found.remove(0)),
         n => bail!("{n} applications are named {wanted:?}; say which by client id"),
     }

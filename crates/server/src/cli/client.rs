@@ -23,12 +23,19 @@ impl Client {
     /// Finds service and key in options, environment and profile, and gets a token.
     pub async fn sign_in(connection: &Connection) -> Result<Self> {
         let saved = profile::find(&connection.profile)?;
+        // A name that is misspelt must not lead to another service.
+        if saved.is_none() && connection.profile != "default" {
+            bail!(
+                "there is no profile {0:?}: `vestibule login --profile {0}` makes it",
+                connection.profile
+            );
+        }
         let url = connection
             .url
             .clone()
             .or_else(|| saved.as_ref().map(|p| p.url.clone()))
             .unwrap_or_else(|| String::from("http://127.0.0.1:8080"));
-        let url = url.trim_end_matches('/').to_owned();
+        let url = address(&url)?;
         let api_key = match connection.given_key()? {
             Some(key) => key,
             None => saved
@@ -86,6 +93,16 @@ impl Client {
             .json()
             .await
             .with_context(|| format!("{} does not answer like a Vestibule service", self.url))?;
+        if matches!(
+            status,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        ) {
+            bail!(
+                "{} is not the address of a Vestibule service: {}",
+                self.url,
+                complaint(&answer)
+            );
+        }
         if !status.is_success() {
             bail!("the service refused the API key: {}", complaint(&answer));
         }
@@ -253,7 +270,14 @@ impl Client {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
-        if error.is_connect() {
+        if error.is_builder() {
+            // It never left, and would not another time.
+            let words = format!(
+                "this cannot be sent: {:#}",
+                anyhow::Error::from(error.without_url())
+            );
+            Refused { status: 0, words }.into()
+        } else if error.is_connect() {
             anyhow!("nothing answers at {}. Is the service running?", self.url)
         } else {
             anyhow::Error::from(error.without_url()).context(format!("cannot talk to {}", self.url))
@@ -269,7 +293,7 @@ pub struct Refused {
     words: String,
 }
 
-/// The status of a refusal, which is final; none of anything else, such as a broken connection.
+/// The status of a refusal, which is final, and 0 where nothing could be sent; none of anything else, such as a broken connection.
 pub fn refusal(error: &anyhow::Error) -> Option<u16> {
     error
         .downcast_ref::<Refused>()
@@ -337,7 +361,9 @@ pub fn address(url: &str) -> Result<String> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         bail!("{url:?} is no address of a service: it starts with http:// or https://");
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    let url = url.trim_end_matches('/');
+    // What people copy is the address of the console.
+    Ok(url.strip_suffix("/console").unwrap_or(url).to_owned())
 }
 
 fn no_key(url: &str, profile: &str) -> String {

@@ -85,6 +85,13 @@ impl Secret {
         if secret.is_empty() {
             bail!("the encryption secret is empty");
         }
+        // It travels in a header too.
+        let is_odd = |c: char| c.is_control() && c != '\t';
+        if secret.chars().any(is_odd) || secret.trim() != secret {
+            bail!(
+                "the encryption secret must be one line of text, without spaces around it: `openssl rand -hex 32` makes a good one"
+            );
+        }
         Ok(secret)
     }
 }

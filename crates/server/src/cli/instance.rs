@@ -212,12 +212,12 @@ async fn delete(client: &Client, output: Output, instance: &str, yes: bool) -> R
         }
     }
     let path = format!("/v2/resource_instances/{guid}");
-    let answer = client
+    client
         .call(Request::new(Method::DELETE, &path).query(&[("recursive", "true")]))
         .await?;
     output.done(
         &format!("Deleted {name}. To bring it back: vestibule instance restore {guid}"),
-        &answer,
+        &json!({"deleted": guid}),
     )
 }
 

@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde_json::json;
 
 use super::{
-    client::Client,
-    output::print,
+    client::{Client, address},
+    output::Output,
     profile::{self, Profile},
 };
 
@@ -23,6 +24,7 @@ pub async fn run(arguments: LoginArguments) -> Result<()> {
         .url
         .clone()
         .unwrap_or_else(|| String::from("http://127.0.0.1:8080"));
+    let url = address(&url)?;
     let api_key = match connection.given_key()? {
         Some(key) => key,
         None => dialoguer::Password::new()
@@ -34,13 +36,19 @@ pub async fn run(arguments: LoginArguments) -> Result<()> {
     let path = profile::save(
         &connection.profile,
         Profile {
-            url: url.trim_end_matches('/').to_owned(),
+            url: url.clone(),
             api_key: api_key.trim().to_owned(),
         },
     )?;
-    print(&format!(
+    let output = Output {
+        json: connection.json,
+    };
+    let words = format!(
         "Signed in to {url}. Profile {:?} is kept in {}",
         connection.profile,
         path.display()
-    ))
+    );
+    let kept =
+        json!({"url": url, "profile": connection.profile, "file": path.display().to_string()});
+    output.done(&words, &kept)
 }

@@ -293,3 +293,39 @@ async fn a_bundle_that_did_not_come_whole_is_still_at_the_service() {
     assert_eq!(names(stage.folder.path()), Vec::<String>::new());
     assert!(stage.at.download(&download).await.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_meant_is_refused_before_anything_is_sent() {
+    let stage = Stage::new().await;
+    let guid = stage.at.stage().await.0;
+    // `openssl rand -base64 64` writes two lines.
+    std::fs::write(stage.path("secret.txt"), "one\ntwo\n").unwrap();
+    for words in [
+        &["bundle", "export", "-o", "people.vbundle"][..],
+        &["bundle", "import", "people.vbundle"],
+        &["directory", "export", "-o", "people.json"],
+        &["directory", "import", "people.json"],
+    ] {
+        if let Some(file) = words.get(2).filter(|word| **word != "-o") {
+            std::fs::write(stage.path(file), "{}").unwrap();
+        }
+        let at = ["--instance", &guid, "--secret-file", "secret.txt"];
+        let outcome = stage.run(&[words, &at[..]].concat());
+        outcome.refused(&["one line of text"]);
+        assert_eq!(outcome.again(), None, "{}", outcome.err);
+        for file in ["people.vbundle", "people.json"] {
+            drop(std::fs::remove_file(stage.path(file)));
+        }
+        assert_eq!(names(stage.folder.path()), ["secret.txt"]);
+    }
+    let profile = stage.run(&["instance", "list", "--profile", "nosuch"]);
+    profile.refused(&["no profile \"nosuch\"", "vestibule login --profile nosuch"]);
+    let login = |url: &str| stage.run(&["login", "--json", "--url", url]);
+    let console = login(&format!("{}/console/", stage.service.url)).report();
+    assert_eq!(console["url"], stage.service.url.as_str());
+    let wrong = format!("{}/oauth/v4", stage.service.url);
+    login(&wrong).refused(&["is not the address of a Vestibule service"]);
+    login("localhost:8080").refused(&["starts with http:// or https://"]);
+    let gone = stage.run(&["instance", "delete", &guid, "--yes", "--json"]);
+    assert_eq!(gone.report()["deleted"], guid.as_str());
+}

@@ -70,14 +70,23 @@ on_each_engine! {
             assert!(html.contains("<h1>") && html.contains("<table>"), "{path}");
             // What a page leads to is there too.
             for link in links(&html) {
-                if link.contains("://") || link.starts_with('#') || link.starts_with('/') {
+                if link.contains("://") || link.starts_with('/') {
+                    continue;
+                }
+                let (link, place) = link.split_once('#').unwrap_or((&link, ""));
+                if link.is_empty() {
+                    assert!(html.contains(&format!("id=\"{place}\"")), "{path} leads to #{place}");
                     continue;
                 }
                 let target = match link.strip_prefix("../") {
                     Some(rest) => format!("/docs/{rest}"),
                     None => format!("{}/{link}", path.rsplit_once('/').unwrap().0),
                 };
-                assert!(pages.contains(&target), "{path} leads to {link}");
+                assert!(pages.iter().any(|page| *page == target), "{path} leads to {link}");
+                if !place.is_empty() {
+                    let there = server.get(&target).send().await.expect(200).text();
+                    assert!(there.contains(&format!("id=\"{place}\"")), "{path} leads to {link}#{place}");
+                }
             }
         }
         let predicates = server.get("/docs/api/predicates.md").send().await.expect(200).text();

@@ -217,6 +217,24 @@ on_each_engine! {
         assert!(error(1)["message"].as_str().unwrap().contains("does not verify"), "{done}");
     }
 
+    async fn a_secret_is_one_line(server) {
+        let at = Instance::new(&server, "one").await;
+        for odd in ["two\nlines", "end\r", " before", "after ", "nul\u{0}"] {
+            for path in ["cloud_directory/export/all", "bundle/export"] {
+                let made = at.post(path, json!({"encryptionSecret": odd})).await.expect(400);
+                assert!(made.text().contains("one line"), "{path}: {}", made.text());
+            }
+            let query: String = form_urlencoded::byte_serialize(odd.as_bytes()).collect();
+            for path in ["cloud_directory/export", "cloud_directory/export/stream"] {
+                let made = at.request("get", &format!("{path}?encryption_secret={query}")).send().await.expect(400);
+                assert!(made.text().contains("one line"), "{path}: {}", made.text());
+            }
+            // What was sealed elsewhere is opened with whatever sealed it.
+            at.post(&format!("cloud_directory/import?encryption_secret={query}"), json!({"users": [plain(0)]})).await.expect(200);
+        }
+        at.post("bundle/export", json!({"encryptionSecret": "with\ttab ü"})).await.expect(202);
+    }
+
     async fn a_secret_that_opens_nothing_is_an_error(server) {
         let source = Instance::new(&server, "source").await;
         source.post(IN, json!({"users": [plain(0), plain(1)]})).await.expect(200);
