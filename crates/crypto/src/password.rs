@@ -107,6 +107,9 @@ impl PasswordHash {
                 argon2(&self.parsed, password.as_bytes(), &mut out, memory)
                     && constant_time_eq(&out, hash)
             }
+            Parsed::Bcrypt if self.text.starts_with("$2x$") => {
+                bcrypt::verify(sign_extended(password), &self.text).unwrap_or(false)
+            }
             Parsed::Bcrypt => bcrypt::verify(password, &self.text).unwrap_or(false),
             other => other
                 .compute(password.as_bytes())
@@ -118,6 +121,20 @@ impl PasswordHash {
     pub fn needs_rehash(&self) -> bool {
         !matches!(&self.parsed, Parsed::Argon2 { algorithm: Algorithm::Argon2id, version: Version::V0x13, memory: MEMORY, passes: PASSES, lanes: 1, hash, .. } if hash.len() == 32)
     }
+}
+
+/// The key of `$2x$`, for all of the 72 bytes that bcrypt looks at: whoever made such hashes took bytes for signed numbers, so that those
+/// beyond ASCII run into those before them (CVE-2011-2483).
+fn sign_extended(password: &str) -> [u8; 72] {
+    let mut bytes = password.bytes().chain([0]).cycle();
+    let mut key = [0; 72];
+    for word in key.chunks_exact_mut(4) {
+        let value = bytes.by_ref().take(4).fold(0_u32, |value, byte| {
+            value << 8 | i32::from(byte.cast_signed()).cast_unsigned()
+        });
+        word.copy_from_slice(&value.to_be_bytes());
+    }
+    key
 }
 
 /// Computes Argon2 into `out`, reusing `memory`. False when the parameters do not hold together.
@@ -147,4 +164,33 @@ fn argon2(parsed: &Parsed, password: &[u8], out: &mut [u8], memory: &mut Vec<Blo
     Argon2::new(*algorithm, *version, params)
         .hash_password_into_with_memory(password, salt, out, memory)
         .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_signed_bytes_are_verified_as_they_were_made() {
+        // By crypt(3) of libxcrypt.
+        const SALT: &str = "$2x$05$CCCCCCCCCCCCCCCCCCCCC.";
+        let long = "ÿ".repeat(36) + "x";
+        for (password, hash) in [
+            ("Pässwörd-1 ☃", "G.9Q3pWOPsUtUb5H7fTgpNqeuAcfz4m"),
+            ("plain password", "mbJ7ICTEnfxCTMLgohEoGnKbm.9SOnO"),
+            ("é", "7aaX2qAyp3uavKvMROG1IMrXnHC6yBO"),
+            (long.as_str(), "56RNrMt3oBE3dzvduCcOZpjMaXyr76m"),
+            (&"äöü".repeat(15), "tAzm3lFxgF57sUXQkJ0Mu4B/6oB9h52"),
+        ] {
+            let hash = PasswordHash::from_storage(&format!("{SALT}{hash}")).unwrap();
+            assert!(hash.verify(password), "{password}");
+            assert!(!hash.verify("another password"), "{password}");
+        }
+        let right = "$2b$05$CCCCCCCCCCCCCCCCCCCCC..ib1O3wk4j4hrY3ckS9wFGfxP9.Q4TG";
+        assert!(
+            PasswordHash::from_storage(right)
+                .unwrap()
+                .verify("Pässwörd-1 ☃")
+        );
+    }
 }

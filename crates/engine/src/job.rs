@@ -15,7 +15,7 @@ use vestibule_store::{
 
 use crate::{Engine, Error, Kind, Result, access::Manager};
 
-pub(crate) use run::{Next, Run, Step, is_lost};
+pub(crate) use run::{Next, Run, Step, is_lost, is_rewound};
 pub use vestibule_store::job::JobLines as Lines;
 
 /// Days that an ended job stays in the ledger.

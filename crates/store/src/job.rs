@@ -255,6 +255,20 @@ impl Tenant<'_, '_> {
         Ok(changed == 1)
     }
 
+    /// Keeps a job for its holder until then; `false` when somebody else has it.
+    pub fn extend_job_lease(&mut self, lease: JobLease, until: Timestamp) -> Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE jobs SET lease_until = $4 WHERE tenant = $1 AND id = $2 AND epoch = $3 AND state = 'running'",
+            &[
+                Value::from(self.key()),
+                Value::from(lease.id.to_string()),
+                Value::from(lease.epoch),
+                Value::from(until.millis()),
+            ],
+        )?;
+        Ok(changed == 1)
+    }
+
     /// Leaves a wish for whoever works on a job; `false` when nobody does.
     pub fn wish_job(&mut self, job: JobId, wish: JobWish, now: Timestamp) -> Result<bool> {
         let changed = self.conn.execute(

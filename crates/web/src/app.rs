@@ -9,7 +9,7 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use tower_http::{decompression::RequestDecompressionLayer, normalize_path::NormalizePath};
+use tower_http::normalize_path::NormalizePath;
 use vestibule_engine::Engine;
 
 use crate::{
@@ -97,7 +97,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(app.limits.body))
         // The Go SDK may send gzip bodies; the limit above counts what comes out.
-        .layer(RequestDecompressionLayer::new())
         .layer(middleware::from_fn(unpack))
         .layer(middleware::from_fn_with_state(app.clone(), attribute))
         .layer(middleware::from_fn_with_state(app.clone(), error::trace))

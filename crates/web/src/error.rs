@@ -127,7 +127,8 @@ fn is_bare(response: &Response) -> bool {
         && kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
 }
 
-fn by_plane(path: &str, status: StatusCode, error: Error) -> Response {
+/// An error in the dialect of the plane of a path.
+pub(crate) fn by_plane(path: &str, status: StatusCode, error: Error) -> Response {
     let mut response = if path.starts_with("/oauth/") {
         OauthError(error).into_response()
     } else if path.starts_with("/v1/") || path.starts_with("/v2/") || path.starts_with("/identity/")

@@ -1,5 +1,6 @@
-//! Bodies that come compressed with zstd. Their window is at most 8 MiB, as RFC 9659 asks of this content encoding: the format would let a
-//! few bytes ask for a hundred times that, for each request.
+//! Bodies that come compressed with gzip or zstd, each of as many members or frames as it likes (RFC 1952 section 2.2, RFC 8878 section
+//! 3.1). The window of zstd is at most 8 MiB, as RFC 9659 asks of this content encoding: the format would let a few bytes ask for a hundred
+//! times that, for each request.
 
 use std::{
     io,
@@ -7,34 +8,63 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use async_compression::tokio::bufread::GzipDecoder;
 use axum::{
     body::{Body, BodyDataStream},
     extract::Request,
-    http::header,
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
 };
 use bytes::{Buf, Bytes};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use tokio_util::io::{ReaderStream, StreamReader};
+use vestibule_engine::Error;
 use zstd::{
     stream::raw::{Decoder, Operation},
     zstd_safe::DParameter,
 };
 
+use crate::error::by_plane;
+
 /// Base-2 logarithm of the largest window in bytes.
 const WINDOW_LOG: u32 = 23;
+/// How many times as many bytes as came a body of zstd may unpack to, as many as gzip reaches at most: more is nothing but repetition,
+const MOST_TIMES: u64 = 1032;
+/// and is let pass up to so many bytes.
+const FREE: u64 = 8 << 20;
 /// Bytes that are unpacked at a time.
 const AT_A_TIME: usize = 64 << 10;
 
-/// The middleware. Other encodings are left to others.
+/// The middleware. Other encodings are refused (RFC 9110 section 15.5.16).
 pub(crate) async fn unpack(mut request: Request, next: Next) -> Response {
-    let encoding = request.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"zstd")) {
-        request.headers_mut().remove(header::CONTENT_ENCODING);
-        request.headers_mut().remove(header::CONTENT_LENGTH);
-        request = request.map(|body| Body::from_stream(Unpacked::new(body.into_data_stream())));
-    }
-    next.run(request).await
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let (encoding, more) = (encodings.next(), encodings.next());
+    let name = encoding.map(|encoding| encoding.as_bytes().to_ascii_lowercase());
+    let unpacked: fn(BodyDataStream) -> Body = match name.as_deref() {
+        None | Some(b"" | b"identity") if more.is_none() => return next.run(request).await,
+        Some(b"gzip" | b"x-gzip") if more.is_none() => from_gzip,
+        Some(b"zstd") if more.is_none() => |body| Body::from_stream(Unpacked::new(body)),
+        _ => {
+            let error = Error::invalid("A body may be compressed once, with gzip or zstd.");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let mut refused = by_plane(request.uri().path(), status, error);
+            let known = HeaderValue::from_static("gzip, zstd");
+            refused.headers_mut().insert(header::ACCEPT_ENCODING, known);
+            return refused;
+        }
+    };
+    request.headers_mut().remove(header::CONTENT_ENCODING);
+    request.headers_mut().remove(header::CONTENT_LENGTH);
+    next.run(request.map(|body| unpacked(body.into_data_stream())))
+        .await
+}
+
+fn from_gzip(body: BodyDataStream) -> Body {
+    let packed = StreamReader::new(body.map_err(io::Error::other));
+    let mut decoder = GzipDecoder::new(packed);
+    decoder.multiple_members(true);
+    Body::from_stream(ReaderStream::with_capacity(decoder, AT_A_TIME))
 }
 
 /// What a body holds, unpacked as it is asked for and not before.
@@ -47,6 +77,9 @@ struct Unpacked {
     holds: bool,
     /// Whether a frame is begun and not ended.
     inside: bool,
+    /// Bytes that came, and bytes that they made.
+    came: u64,
+    made: u64,
 }
 
 impl Unpacked {
@@ -58,6 +91,8 @@ impl Unpacked {
             unpacked: vec![0; AT_A_TIME].into_boxed_slice(),
             holds: false,
             inside: false,
+            came: 0,
+            made: 0,
         }
     }
 
@@ -73,6 +108,12 @@ impl Unpacked {
         };
         let status = decoder.run_on_buffers(&self.packed, &mut self.unpacked)?;
         self.packed.advance(status.bytes_read);
+        self.came += status.bytes_read as u64;
+        self.made += status.bytes_written as u64;
+        if self.made > FREE && self.made / MOST_TIMES > self.came {
+            let what = format!("it unpacks to more than {MOST_TIMES} times its size");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         self.holds = status.bytes_written == self.unpacked.len();
         // Behind the end of a frame it would only be said how the next one begins.
         if status.bytes_read + status.bytes_written > 0 {

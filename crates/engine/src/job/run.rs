@@ -1,6 +1,9 @@
 //! Going on with a job: steps that are applied exactly once, whatever happens between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use vestibule_model::{
     id::TenantId,
@@ -29,8 +32,8 @@ pub(crate) struct Run {
     standing: Standing,
 }
 
-/// What the last checkpoint says. Only whoever holds the job moves it, so one that differs from what its holder knows was written by a step
-/// of the holder whose answer was lost.
+/// What the last checkpoint says. Only whoever holds the job moves it, so one that differs from what its holder knows was written by a try
+/// of the holder whose answer was lost, or comes from a database that lost what it had confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Standing {
     done: u64,
@@ -107,6 +110,7 @@ impl Run {
         work: impl Fn(&mut Tenant<'_, '_>) -> Result<Step> + Send + Sync + 'static,
     ) -> Result<Next> {
         let work = Arc::new(work);
+        let reached = Arc::<Mutex<Vec<Standing>>>::default();
         let pace = *self.engine.pace();
         let mut tries = 0;
         let mut pause = pace.retry;
@@ -119,6 +123,7 @@ impl Run {
                 standing: self.standing.clone(),
                 busy_ms: u64::try_from(busy).unwrap_or(0),
                 lease_until: now.plus_seconds(pace.lease_seconds()),
+                reached: Arc::clone(&reached),
             };
             let work = Arc::clone(&work);
             let result = self
@@ -138,15 +143,37 @@ impl Run {
                 Err(error) if error.kind == Kind::Conflict && !is_lost(&error) && tries < TRIES => {
                 }
                 Err(error)
-                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                    if matches!(error.kind, Kind::Unavailable(_))
+                        && !is_rewound(&error)
+                        && waited < pace.patience =>
                 {
                     tracing::warn!(job = %self.job.id, ?error, "a job waits for the database");
                     tokio::time::sleep(pause).await;
+                    self.keep().await;
                     waited += pause;
                     pause = pace.longer(pause);
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// A sign of life while a step waits: what is full may have room for as much as this, and nobody is to take the job meanwhile.
+    async fn keep(&self) {
+        let lease = self.lease;
+        let until = self
+            .engine
+            .now()
+            .plus_seconds(self.engine.pace().lease_seconds());
+        let kept = self
+            .engine
+            .store()
+            .write(self.tenant, move |t| {
+                Ok::<_, Error>(t.extend_job_lease(lease, until)?)
+            })
+            .await;
+        if let Err(error) = kept {
+            tracing::debug!(job = %lease.id, ?error, "no sign of life was kept");
         }
     }
 
@@ -195,17 +222,28 @@ impl Run {
         let pace = self.engine.pace();
         let (mut pause, mut waited) = (pace.retry, Duration::ZERO);
         loop {
-            let end = end.clone();
+            let (end, standing) = (end.clone(), self.standing.clone());
             let ended = self
                 .engine
                 .store()
                 .write(self.tenant, move |t| {
+                    // Nothing has succeeded that is not there any more.
+                    if end.state == JobState::Succeeded
+                        && let Some(job) = t.find_job(lease.id)?
+                        && job.epoch == lease.epoch
+                        && job.state == JobState::Running
+                        && Standing::of(&job) != standing
+                    {
+                        return Err(rewound());
+                    }
                     Ok::<_, Error>(t.end_job(lease, &end)?)
                 })
                 .await;
             match ended {
                 Err(error)
-                    if matches!(error.kind, Kind::Unavailable(_)) && waited < pace.patience =>
+                    if matches!(error.kind, Kind::Unavailable(_))
+                        && !is_rewound(&error)
+                        && waited < pace.patience =>
                 {
                     tokio::time::sleep(pause).await;
                     waited += pause;
@@ -213,6 +251,32 @@ impl Run {
                 }
                 ended => return ended,
             }
+        }
+    }
+
+    /// Lays a job whose sender has to come again to rest, and says why, if there is room for as much as that.
+    pub(crate) async fn rest(&self, why: &Error) {
+        if !matches!(self.job.feed, JobFeed::Request | JobFeed::Upload) {
+            return;
+        }
+        let end = JobEnd {
+            state: JobState::Paused,
+            error: None,
+            warnings: vec![format!("Paused: {}", why.public)],
+            digest: None,
+            at: self.engine.now(),
+            expires_at: self.job.expires_at,
+        };
+        let lease = self.lease;
+        let ended = self
+            .engine
+            .store()
+            .write(self.tenant, move |t| {
+                Ok::<_, Error>(t.end_job(lease, &end)?)
+            })
+            .await;
+        if let Err(error) = ended {
+            tracing::debug!(job = %lease.id, ?error, "a job rests without a word");
         }
     }
 
@@ -248,6 +312,8 @@ struct At {
     standing: Standing,
     busy_ms: u64,
     lease_until: Timestamp,
+    /// Where earlier tries of the step would have led.
+    reached: Arc<Mutex<Vec<Standing>>>,
 }
 
 fn commit(
@@ -261,9 +327,14 @@ fn commit(
         return Err(lost());
     }
     let found = Standing::of(&job);
+    let mut reached = at.reached.lock().unwrap_or_else(PoisonError::into_inner);
     if found != at.standing {
         // An earlier try was committed and its answer was lost.
-        return Ok((job.wish, found));
+        return if reached.contains(&found) {
+            Ok((job.wish, found))
+        } else {
+            Err(rewound())
+        };
     }
     let step = work(t)?;
     for (lines, text) in [(JobLines::Report, &step.report), (JobLines::Map, &step.map)] {
@@ -280,7 +351,9 @@ fn commit(
         lease_until: at.lease_until,
     };
     let wish = t.checkpoint_job(at.lease, &step)?.ok_or_else(lost)?;
-    Ok((wish, found.after(&step)))
+    let after = found.after(&step);
+    reached.push(after.clone());
+    Ok((wish, after))
 }
 
 const LOST: &str = "job_lost";
@@ -290,6 +363,21 @@ fn lost() -> Error {
         LOST,
         "Another request or another node goes on with this job.",
     )
+}
+
+const REWOUND: &str = "database_rewound";
+
+fn rewound() -> Error {
+    Error::new(
+        Kind::Unavailable(5),
+        REWOUND,
+        "The database came back without something that it had confirmed. The job goes on from what is there.",
+    )
+}
+
+/// Whether the database lost what it had confirmed: it was restored, or keeps its promises only when nothing happens to it.
+pub(crate) fn is_rewound(error: &Error) -> bool {
+    error.code == REWOUND
 }
 
 /// Whether somebody else has the job now, or it was ended.

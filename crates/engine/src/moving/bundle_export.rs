@@ -77,6 +77,9 @@ impl Engine {
         if !added && (job.kind != JobKind::BundleExport || job.options != asked) {
             return Err(other_job());
         }
+        if !added {
+            self.check_secret_again(manager, id, &export.secret).await?;
+        }
         Ok(job)
     }
 

@@ -86,12 +86,16 @@ impl Engine {
         let options = import.options();
         job.options = options.text()?;
         let (tenant, id) = (manager.tenant(), job.id);
-        if !self.add_job(manager, job, None).await? {
+        if !self.add_job(manager, job, Some(&import.secret)).await? {
             let known = self.get_job(manager, id).await?;
             if known.kind != JobKind::BundleImport || ImportOptions::read(&known)? != options {
                 return Err(other_job());
             }
-            if known.feed != JobFeed::Request || known.state.has_ended() {
+            if known.state.has_ended() {
+                return Ok(known);
+            }
+            self.check_secret_again(manager, id, &import.secret).await?;
+            if known.feed != JobFeed::Request {
                 return Ok(known);
             }
         }

@@ -288,7 +288,12 @@ async fn write_batch(
                 applied.apply(t, manner.policy, now)?
             };
             report.failures.sort_by_key(|failure| failure.index);
-            step(&applied, &report)
+            let mut step = step(&applied, &report)?;
+            if manner.dry_run {
+                // The real import will give other ids.
+                step.map.clear();
+            }
+            Ok(step)
         })
         .await?;
     if manner.dry_run {

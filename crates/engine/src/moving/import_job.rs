@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Engine, Error, Kind, Result,
     access::Manager,
-    job::{Run, is_lost},
+    job::{Run, is_lost, is_rewound},
 };
 
 /// What is imported by stream.
@@ -192,7 +192,12 @@ impl Engine {
     }
 
     /// Refuses another secret than the one that a stream began with. One that an earlier version began says nothing of it.
-    async fn check_secret_again(&self, manager: &Manager, id: JobId, print: &str) -> Result<()> {
+    pub(super) async fn check_secret_again(
+        &self,
+        manager: &Manager,
+        id: JobId,
+        print: &str,
+    ) -> Result<()> {
         let began_with = self.job_secret(manager.tenant(), id).await?;
         let is_other = |began_with: Zeroizing<String>| {
             !constant_time_eq(began_with.as_bytes(), print.as_bytes())
@@ -201,7 +206,7 @@ impl Engine {
             return Err(Error::new(
                 Kind::Invalid,
                 WRONG_SECRET,
-                "The encryption secret is not the one that this job began with. Nothing was imported.",
+                "The encryption secret is not the one that this job began with. Nothing was changed.",
             ));
         }
         Ok(())
@@ -375,9 +380,15 @@ impl Engine {
             return match ended {
                 Ended::LetGo => run.let_go().await,
                 Ended::Error(error) if is_lost(&error) => Err(error),
+                Ended::Error(error) if is_rewound(&error) => {
+                    tracing::error!(job = %run.job.id, "the database lost what it had confirmed; the job goes on from what is there");
+                    run.let_go().await?;
+                    Err(error)
+                }
                 Ended::Error(error) => {
                     // The lease runs out, and whoever can reach the database goes on.
                     tracing::warn!(job = %run.job.id, ?error, "a job could not go on");
+                    run.rest(&error).await;
                     Err(error)
                 }
                 _ => Ok(()),
@@ -406,8 +417,13 @@ impl Engine {
             }
             Ended::Cancelled | Ended::LetGo => {}
         }
-        run.end(state, error, warnings, digest, expires_at).await?;
-        Ok(())
+        match run.end(state, error, warnings, digest, expires_at).await {
+            Err(error) if is_rewound(&error) => {
+                run.let_go().await?;
+                Err(error)
+            }
+            ended => ended.map(drop),
+        }
     }
 }
 

@@ -490,6 +490,7 @@ fn change_jobs(t: &mut Tenant<'_, '_>, later: Timestamp) -> Result<()> {
     };
     assert!(t.take_job(job, "node", later, later)?.is_none());
     assert!(t.checkpoint_job(lease, &JobStep::default())?.is_none());
+    assert!(!t.extend_job_lease(lease, later)?);
     assert!(!t.end_job(lease, &end)?);
     assert!(!t.hand_over_job(lease, "{}", Some(b"stolen"))?);
     assert!(!t.wish_job(job, JobWish::Cancel, later)?);

@@ -67,7 +67,7 @@ on_each_engine! {
             assert!(page.header("content-type").starts_with("text/html"), "{path}");
             assert!(page.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
             let html = page.text();
-            assert!(html.contains("<h1>") && html.contains("<table>"), "{path}");
+            assert!(html.contains("<h1 id=\"") && html.contains("<table>"), "{path}");
             // What a page leads to is there too.
             for link in links(&html) {
                 if link.contains("://") || link.starts_with('/') {

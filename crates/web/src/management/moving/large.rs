@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use vestibule_engine::{
     Error,
+    access::Manager,
     moving::{self, Broken, Upload},
 };
 use vestibule_model::{
@@ -224,8 +225,19 @@ async fn download(
     AsManager(manager): AsManager,
     QueryOf(which, _): QueryOf<Which>,
 ) -> Result<Response, ManagementError> {
-    let (job, file) = app.engine.job_download(&manager, which.job()?).await?;
+    let id = which.job()?;
+    of_export(&app, &manager, id).await?;
+    let (job, file) = app.engine.job_download(&manager, id).await?;
     Ok(attachment(&job, file))
+}
+
+/// Insists on a job that one of App ID's calls made: the ids of all jobs look alike.
+async fn of_export(app: &App, manager: &Manager, id: JobId) -> Result<(), ManagementError> {
+    let job = app.engine.get_job(manager, id).await?;
+    if job.kind != JobKind::DirectoryExport {
+        return Err(Error::not_found("There is no such export.").into());
+    }
+    Ok(())
 }
 
 async fn job_file(
@@ -242,7 +254,9 @@ async fn remove(
     AsManager(manager): AsManager,
     QueryOf(which, _): QueryOf<Which>,
 ) -> Result<StatusCode, ManagementError> {
-    app.engine.delete_job(&manager, which.job()?).await?;
+    let id = which.job()?;
+    of_export(&app, &manager, id).await?;
+    app.engine.delete_job(&manager, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -293,8 +307,16 @@ fn pieces(form: Form) -> impl Stream<Item = Result<Upload, Broken>> + Send + Unp
 }
 
 async fn read(mut form: Form, pieces: &mpsc::Sender<Result<Upload, Broken>>) -> Result<(), Broken> {
+    let mut seen = Vec::new();
     while let Some(mut field) = form.next().await? {
         let name = field.name().to_owned();
+        let kind = FIELDS
+            .iter()
+            .position(|names| names.contains(&name.as_str()));
+        if kind.is_some_and(|kind| seen.contains(&kind)) {
+            return Err(Broken(format!("{name}: was sent twice.")));
+        }
+        seen.extend(kind);
         if name == "file" {
             while let Some(bytes) = field.chunk().await? {
                 // Once nobody takes the file any more the rest is not read.
@@ -314,6 +336,13 @@ async fn read(mut form: Form, pieces: &mpsc::Sender<Result<Upload, Broken>>) -> 
     }
     Ok(())
 }
+
+/// Names of the fields that are read. Each comes once.
+const FIELDS: [&[&str]; 3] = [
+    &["file"],
+    &["encryptionSecret", "encryption_secret"],
+    &["emailAddress"],
+];
 
 fn field_of(name: &str, text: Zeroizing<String>) -> Option<Upload> {
     match name {

@@ -130,10 +130,13 @@ struct Out {
 
 impl Out {
     fn of(self, what: Streamed, uri: &Uri) -> Result<StreamExport, Error> {
-        if let Some(after) = self.after.as_deref().filter(|after| !after.is_empty()) {
-            ProfileId::parse(after)
-                .map_err(|_| Invalid::new("after", "is not the id of a user"))?;
-        }
+        // Ids are compared as they are written, so one in capitals has to be written as ours are.
+        let after = match self.after.as_deref().filter(|after| !after.is_empty()) {
+            Some(after) => ProfileId::parse(after)
+                .map_err(|_| Invalid::new("after", "is not the id of a user"))?
+                .to_string(),
+            None => String::new(),
+        };
         let query = uri.query().unwrap_or_default();
         let predicates: Vec<String> = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, _)| name == "where")
@@ -144,7 +147,7 @@ impl Out {
             .transpose()?;
         Ok(StreamExport {
             what,
-            after: self.after.unwrap_or_default(),
+            after,
             limit: self.limit,
             only,
             summary: match self.summary {

@@ -2,6 +2,7 @@
 
 mod boundaries;
 mod bundles;
+mod honest;
 mod large;
 mod ledger;
 mod lost;
