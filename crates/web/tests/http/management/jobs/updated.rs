@@ -6,7 +6,7 @@ use vestibule_crypto::random::SystemRandom;
 use vestibule_model::{id::TenantId, time::Timestamp};
 use vestibule_testkit::on_each_engine;
 
-use super::{SECRET, lines, with_roles, work};
+use super::{SECRET, import, lines, ndjson, report, with_roles, work};
 use crate::instance::Instance;
 
 /// A bundle of these people.
@@ -71,6 +71,69 @@ fn prepared(idp: &str, identity: &str) -> Value {
     json!({"idp": idp, "idp-identity": identity, "profile": {"attributes": {"points": 7}}})
 }
 
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuZ.2BwMNdF1axR8iGGzqP8yI.hhN0FWa";
+const OTHER_HASH: &str = "$2b$04$bbcdefghijklmnopqrstuuZ.2BwMNdF1axR8iGGzqP8yI.hhN0FWa";
+
+/// A directory user with a profile.
+fn user(number: u32) -> Value {
+    let time = 1_700_000_000_000_i64;
+    json!({
+        "directory": {
+            "id": format!("7ae804f3-0ed3-45f0-bc6b-{number:012x}"), "status": "CONFIRMED", "active": true, "passwordHash": HASH,
+            "user": {"displayName": format!("User {number}"), "emails": [{"value": format!("u{number}@example.org"), "primary": true}]},
+            "created": time, "modified": time, "passwordChangedAt": time,
+        },
+        "profile": {
+            "id": format!("8be804f3-0ed3-45f0-bc6b-{number:012x}"), "kind": "known", "name": format!("User {number}"),
+            "email": format!("u{number}@example.org"), "body": {}, "attributes": {"n": number}, "identities": [], "roles": [],
+            "created": time, "modified": time,
+        },
+    })
+}
+
+fn identity(provider: &str, subject: &str) -> Value {
+    json!({"provider": provider, "subject": subject, "body": {"provider": provider, "id": subject, "idpUserInfo": {"n": 1}}})
+}
+
+/// The person with these members changed.
+fn with(mut person: Value, members: &[(&str, Value)]) -> Value {
+    for (pointer, value) in members {
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        person.pointer_mut(parent).unwrap()[member] = value.clone();
+    }
+    person
+}
+
+/// All of a user that a later state of the source changes.
+fn later(number: u32) -> Value {
+    with(
+        user(number),
+        &[
+            ("/directory/user/displayName", json!("Somebody Else")),
+            ("/directory/passwordHash", json!(OTHER_HASH)),
+            ("/directory/passwordChangedAt", json!(1_710_000_000_000_i64)),
+            ("/directory/lastLogin", json!(1_720_000_000_000_i64)),
+            ("/profile/name", json!("Shown Name")),
+            ("/profile/email", json!("shown@example.org")),
+            ("/profile/body", json!({"picture": "p.jpg", "locale": "de"})),
+            ("/profile/attributes", json!({"later": true})),
+            ("/profile/identities", json!([identity("google", "g1")])),
+            ("/profile/roles", json!(["adult"])),
+        ],
+    )
+}
+
+/// Without what says when somebody was changed here.
+fn unstamped(mut people: Vec<Value>) -> Vec<Value> {
+    for half in people
+        .iter_mut()
+        .flat_map(|person| person.as_object_mut().unwrap().values_mut())
+    {
+        half.as_object_mut().unwrap().remove("modified");
+    }
+    people
+}
+
 on_each_engine! {
     async fn who_was_prepared_stays_prepared(server) {
         let (source, target) = (with_roles(&server, "source").await, with_roles(&server, "target").await);
@@ -107,5 +170,62 @@ on_each_engine! {
             let counts = counts(&at).await;
             assert_eq!((&counts["future"], &counts["known"]), (&json!(0), &json!(1)), "{counts}");
         }
+    }
+
+    async fn a_directory_user_becomes_what_the_bundle_says(server) {
+        let at = with_roles(&server, "one").await;
+        let before = with(user(1), &[("/profile/identities", json!([identity("saml", "s1")]))]);
+        unpack(&at, "", &[before]).await;
+        // Ids are those that are there, whatever the record has; who has an identity here keeps it.
+        let record = with(later(1), &[("/directory/id", json!("7ae804f3-0ed3-45f0-bc6b-00000000ffff")), ("/profile/id", json!("8be804f3-0ed3-45f0-bc6b-00000000ffff"))]);
+        for query in ["on_conflict=update&dry_run=true", "on_conflict=update", "on_conflict=update&ids=remap"] {
+            let job = unpack(&at, query, std::slice::from_ref(&record)).await;
+            assert_eq!((&job["counts"]["updated"], &job["counts"]["done"]), (&json!(1), &json!(1)), "{job}");
+            if query.ends_with("dry_run=true") {
+                continue;
+            }
+            let expected = with(later(1), &[("/profile/identities", json!([identity("google", "g1"), identity("saml", "s1")]))]);
+            assert_eq!(unstamped(people(&at).await), unstamped(vec![expected]));
+            let path = format!("users/{}/profile", user(1)["profile"]["id"].as_str().unwrap());
+            let own = &at.get(&path).await["identities"][0];
+            assert_eq!((&own["provider"], &own["id"]), (&json!("cloud_directory"), &user(1)["directory"]["id"]));
+            assert_eq!(own["idpUserInfo"]["displayName"], "Somebody Else");
+            for email in ["shown@example.org", "SHOWN@example.org"] {
+                assert_eq!(at.get(&format!("users?email={email}")).await["totalResults"], 1);
+            }
+        }
+        // App ID's shape says nothing of all that, and leaves it.
+        let plain = json!({"scimUser": {"displayName": "Plain", "emails": [{"value": "u1@example.org", "primary": true}]}, "passwordHash": HASH});
+        let job = import(&at, "on_conflict=update", ndjson([plain])).await.expect(200).json();
+        assert_eq!(job["counts"]["updated"], 1, "{job}");
+        let [after] = people(&at).await.try_into().unwrap();
+        assert_eq!((&after["profile"]["name"], &after["profile"]["body"], &after["profile"]["attributes"]), (&json!("Shown Name"), &later(1)["profile"]["body"], &json!({})));
+        assert_eq!((&after["profile"]["identities"].as_array().unwrap().len(), &after["directory"]["lastLogin"]), (&2, &later(1)["directory"]["lastLogin"]));
+        assert!(after["directory"]["passwordChangedAt"].as_i64() > Some(1_720_000_000_000));
+    }
+
+    async fn an_identity_of_another_profile_refuses_the_update(server) {
+        let at = with_roles(&server, "one").await;
+        let federated = json!([{"id": "7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6", "identities": [{"provider": "google", "id": "g1"}], "attributes": {}}]);
+        at.post("users/import", json!({"users": federated})).await.expect(200);
+        // One with a profile, and one without.
+        unpack(&at, "", &[user(1), json!({"directory": user(2)["directory"]}), user(3)]).await;
+        let before = people(&at).await;
+        let taken_id = with(later(2), &[("/profile/identities", json!([])), ("/profile/id", federated[0]["id"].clone())]);
+        for (record, code) in [(later(1), "id_taken"), (later(2), "id_taken"), (taken_id, "id_taken")] {
+            for query in ["on_conflict=update&dry_run=true", "on_conflict=update"] {
+                let job = unpack(&at, query, std::slice::from_ref(&record)).await;
+                assert_eq!((&job["state"], &job["counts"]["failed"], &job["counts"]["done"]), (&json!("succeeded"), &json!(1), &json!(1)), "{job}");
+                assert_eq!(report(&at, &job).await, [(0, String::from("failed"), code.to_owned())]);
+                assert_eq!(people(&at).await, before);
+            }
+        }
+        // The others of a file are updated all the same; who had no profile has the record's.
+        let free = with(later(2), &[("/profile/identities", json!([identity("google", "g2"), identity("saml", "s2")]))]);
+        let other = with(later(3), &[("/profile/identities", json!([]))]);
+        let job = unpack(&at, "on_conflict=update", &[later(1), free.clone(), other.clone()]).await;
+        assert_eq!((&job["counts"]["updated"], &job["counts"]["failed"]), (&json!(2), &json!(1)), "{job}");
+        let after = unstamped(people(&at).await);
+        assert_eq!(after[..3], unstamped(vec![user(1), free, other])[..]);
     }
 }
