@@ -228,4 +228,29 @@ on_each_engine! {
         let after = unstamped(people(&at).await);
         assert_eq!(after[..3], unstamped(vec![user(1), free, other])[..]);
     }
+
+    async fn the_directorys_own_identity_may_stand_in_a_record(server) {
+        let google = identity("google", "g1");
+        let own = identity("cloud_directory", user(1)["directory"]["id"].as_str().unwrap());
+        let record = with(user(1), &[("/profile/identities", json!([own, google]))]);
+        let expected = with(user(1), &[("/profile/identities", json!([google]))]);
+        for query in ["ids=keep", "ids=remap"] {
+            let at = with_roles(&server, query).await;
+            let job = unpack(&at, query, std::slice::from_ref(&record)).await;
+            assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(1)), "{job}");
+            let job = unpack(&at, "on_conflict=update", std::slice::from_ref(&record)).await;
+            assert_eq!((&job["state"], &job["counts"]["updated"]), (&json!("succeeded"), &json!(1)), "{job}");
+            let [found] = people(&at).await.try_into().unwrap();
+            assert_eq!(found["profile"]["identities"], expected["profile"]["identities"], "{query}");
+            let profile = at.get(&format!("users/{}/profile", found["profile"]["id"].as_str().unwrap())).await;
+            let own = &profile["identities"][0];
+            assert_eq!((&own["provider"], &own["id"]), (&json!("cloud_directory"), &found["directory"]["id"]), "{query}");
+        }
+        // Twice the same is no person, and keeps nobody else from being imported.
+        let at = with_roles(&server, "twice").await;
+        let twice = with(user(1), &[("/profile/identities", json!([google, google]))]);
+        let job = unpack(&at, "", &[twice, user(2)]).await;
+        assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(1)), "{job}");
+        assert_eq!(report(&at, &job).await, [(0, String::from("failed"), String::from("invalid_record"))]);
+    }
 }
