@@ -253,4 +253,20 @@ on_each_engine! {
         assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(1)), "{job}");
         assert_eq!(report(&at, &job).await, [(0, String::from("failed"), String::from("invalid_record"))]);
     }
+
+    async fn what_is_not_kept_of_a_bundle_is_told(server) {
+        let at = with_roles(&server, "one").await;
+        let more = |number, member: &str, value: Value| with(user(number), &[(&format!("/directory/{member}"), value)]);
+        let both = with(more(2, "mfa", json!({"totp": "x"})), &[("/directory/passwordHistory", json!({"old": [HASH]}))]);
+        let people = [more(0, "mfa", json!({"totp": "x"})), more(1, "passwordHistory", json!({"old": []})), both, more(3, "mfa", json!({})), user(4)];
+        for query in ["dry_run=true", "", "on_conflict=skip"] {
+            let job = unpack(&at, query, &people).await;
+            assert_eq!((&job["state"], &job["counts"]["failed"]), (&json!("succeeded"), &json!(0)), "{job}");
+            assert_eq!(job["warnings"].as_array().unwrap().len(), 1, "{job}");
+            let warning = job["warnings"][0].as_str().unwrap();
+            assert!(warning.starts_with("Not kept: ") && warning.contains(" 3 records "), "{warning}");
+        }
+        let job = unpack(&at, "on_conflict=skip", &people[3..]).await;
+        assert_eq!(job["warnings"], json!([]), "{job}");
+    }
 }
