@@ -4,7 +4,7 @@ use std::{io::Read, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking, time::timeout};
-use vestibule_bundle::{BundleError, BundleReader, Manifest};
+use vestibule_bundle::{BundleError, BundleReader, Manifest, Person};
 use vestibule_model::{
     Invalid,
     id::{JobId, TenantId},
@@ -34,6 +34,8 @@ use crate::{
 #[serde(default)]
 struct InProgress {
     manifest: Option<Manifest>,
+    /// How many of its records hold what is not kept here.
+    unkept: u64,
 }
 
 /// How a bundle is to be imported.
@@ -183,15 +185,15 @@ impl Engine {
         };
         let progress: InProgress =
             serde_json::from_str(&run.job.progress).map_err(Error::internal)?;
-        let manifest = match progress.manifest {
-            Some(manifest) => manifest,
+        let (manifest, unkept) = match progress.manifest {
+            Some(manifest) => (manifest, progress.unkept),
             None => {
                 let (file, key) = (PartsReader::new(self, run), Arc::clone(&key));
                 let mut checking = spawn_blocking(move || {
-                    BundleReader::open_with_key(file, key).and_then(BundleReader::verify)
+                    BundleReader::open_with_key(file, key).and_then(checked)
                 });
                 match waiting(run, &mut checking).await? {
-                    Ok(Ok(manifest)) => manifest,
+                    Ok(Ok(checked)) => checked,
                     Ok(Err(error)) => return found(error),
                     Err(ended) => return Ok(ended),
                 }
@@ -199,6 +201,7 @@ impl Engine {
         };
         let kept = serde_json::to_string(&InProgress {
             manifest: Some(manifest.clone()),
+            unkept,
         })
         .map_err(Error::internal)?;
         let total = manifest.counts.people;
@@ -255,6 +258,7 @@ impl Engine {
         match (ended, reading.await.map_err(Error::internal)?) {
             (Ended::Done(_), Err(error)) => found(error),
             (Ended::Done(mut notes), Ok(())) => {
+                notes.extend((unkept > 0).then(|| not_kept(unkept)));
                 notes.extend(chosen.map(|predicate| {
                     format!("The bundle is a part: it holds only those of whom this was true: {predicate}")
                 }));
@@ -263,6 +267,29 @@ impl Engine {
             (ended, _) => Ok(ended),
         }
     }
+}
+
+/// Checks a bundle as a whole. What it says of itself, and how many of its records hold what is not kept here.
+fn checked(mut reader: BundleReader<PartsReader>) -> Result<(Manifest, u64), BundleError> {
+    let mut unkept = 0;
+    while let Some(part) = reader.next_part()? {
+        unkept += part.people().iter().filter(|one| has_unkept(one)).count() as u64;
+    }
+    Ok((reader.verify()?, unkept))
+}
+
+/// Whether a record holds second factors or earlier passwords, for which an instance has no place yet.
+fn has_unkept(person: &Person) -> bool {
+    person.directory.as_ref().is_some_and(|user| {
+        let reserved = [&user.mfa, &user.password_history];
+        reserved.into_iter().flatten().any(|held| !held.is_empty())
+    })
+}
+
+fn not_kept(records: u64) -> String {
+    format!(
+        "Not kept: the second factors or earlier passwords (mfa, passwordHistory) that {records} records of the bundle hold. This version has no place for them."
+    )
 }
 
 /// Waits for work on another thread and gives signs of life meanwhile. The inner error says that the job is not to go on.

@@ -1,5 +1,7 @@
 //! People between storage and the records of a bundle.
 
+use std::collections::HashSet;
+
 use vestibule_bundle::{
     DirectoryRecord as BundledUser, HashNotation, IdentityRecord, Person,
     ProfileRecord as BundledProfile, ProfileState,
@@ -14,7 +16,7 @@ use vestibule_model::{
     profile::{CLOUD_DIRECTORY, Identity, Profile, ProfileKind},
     time::Timestamp,
 };
-use vestibule_store::people::{DirectoryRow, IdentityRow, ProfileRow};
+use vestibule_store::people::{DirectoryRow, ProfileRow};
 
 use super::{
     Name, Refusal, Renamed,
@@ -66,9 +68,6 @@ fn bundled_profile(
     user: Option<&str>,
     names: &RoleTexts,
 ) -> Result<BundledProfile> {
-    let own = |identity: &IdentityRow| {
-        identity.provider == CLOUD_DIRECTORY && Some(identity.subject.as_str()) == user
-    };
     let kind = ProfileKind::parse(&row.kind).map_err(Error::internal)?;
     Ok(BundledProfile {
         id: ProfileId::parse(&row.id).map_err(Error::internal)?,
@@ -84,7 +83,7 @@ fn bundled_profile(
         identities: row
             .identities
             .into_iter()
-            .filter(|identity| !own(identity))
+            .filter(|identity| !is_own(user, &identity.provider, &identity.subject))
             .map(|identity| {
                 Ok(IdentityRecord {
                     body: object(&identity.body)?,
@@ -94,6 +93,11 @@ fn bundled_profile(
             })
             .collect::<Result<_>>()?,
     })
+}
+
+/// Whether an identity is the directory's own of this directory user.
+fn is_own(user: Option<&str>, provider: &str, subject: &str) -> bool {
+    provider == CLOUD_DIRECTORY && Some(subject) == user
 }
 
 /// What happens to ids.
@@ -149,10 +153,11 @@ pub(super) fn unpacked(person: &Person, ids: &Ids) -> Result<Unpacked, Box<(Name
     let label = label(person);
     let refused = |invalid: Invalid| Box::new((label.clone(), Refusal::shape(&invalid)));
     let mut renamed = Vec::new();
+    let own = person.directory.as_ref().map(|user| user.id.to_string());
     let profile = person
         .profile
         .as_ref()
-        .map(|profile| kept_profile(profile, ids, &mut renamed))
+        .map(|profile| kept_profile(profile, own.as_deref(), ids, &mut renamed))
         .transpose()
         .map_err(refused)?;
     let roles = person
@@ -228,17 +233,24 @@ fn kept_user(
     })
 }
 
+/// The directory's own identity of the person is made anew here, whether the record has it or not.
 fn kept_profile(
     profile: &BundledProfile,
+    own: Option<&str>,
     ids: &Ids,
     renamed: &mut Vec<Renamed>,
 ) -> Result<(Profile, Vec<Identity>), Invalid> {
     let id = ids.of("profile", profile.id.uuid(), renamed);
+    let mut seen = HashSet::new();
     let identities = profile
         .identities
         .iter()
+        .filter(|identity| !is_own(own, &identity.provider, &identity.subject))
         .map(|identity| {
             Identity::check(&identity.provider, &identity.subject)?;
+            if !seen.insert((&identity.provider, &identity.subject)) {
+                return Err(Invalid::new("identities", "one stands there twice"));
+            }
             Ok(Identity {
                 provider: identity.provider.clone(),
                 subject: identity.subject.clone(),

@@ -14,13 +14,10 @@ use vestibule_store::{directory::StoredUser, people::PersonRows, scope::Tenant};
 
 use super::{
     Failure, ImportReport, OnConflict, Outcome, Passed, Refusal, Renamed, RoleNames,
-    directory_record::{DirectoryRecord, Password},
+    directory_record::{DirectoryRecord, KeptProfile, Password},
+    profile_apply::key,
 };
-use crate::{
-    Engine, Error, Result,
-    directory::{revoke_user, sign_in_of},
-    profile::identity_of,
-};
+use crate::{Engine, Error, Result, directory::sign_in_of, profile::identity_of};
 
 /// A record that is ready to be written, under the ids that it gets if it is added.
 pub(super) struct Placed {
@@ -68,7 +65,7 @@ fn place(
 ) -> Placed {
     let kept = record.kept.as_deref();
     let id = kept.map_or(DirectoryUserId::from_uuid(user), |kept| kept.user);
-    let past = |time: Option<Timestamp>| time.filter(|time| *time <= now);
+    let past = |time| past(time, now);
     let created_at = past(record.created_at).unwrap_or(now);
     let modified_at = past(record.modified_at).unwrap_or(created_at);
     let hash = hash(&record);
@@ -96,12 +93,10 @@ fn place(
             &record,
             (ProfileId::from_uuid(profile), now),
         )),
-        Some(kept) => kept.profile.as_ref().map(|kept| {
-            let identity = directory_identity(tenant, &stored.user);
-            let mut identities = vec![identity];
-            identities.extend(kept.others.iter().cloned());
-            (kept.profile.clone(), identities)
-        }),
+        Some(kept) => kept
+            .profile
+            .as_ref()
+            .map(|profile| kept_profile(tenant, &stored.user, profile)),
     };
     let rows = PersonRows::new(
         tenant,
@@ -147,7 +142,7 @@ fn apply_some(
     now: Timestamp,
     report: &mut ImportReport,
 ) -> Result<usize> {
-    let mut plan = Plan::load(t, records)?;
+    let mut plan = Plan::load(t, records, policy)?;
     let mut done = 0;
     for placed in records {
         let record = &placed.record;
@@ -178,9 +173,14 @@ fn apply_some(
                 report.passed.push(passed(placed, owners, Outcome::Skipped));
                 continue;
             }
+            ([owner], OnConflict::Update) if plan.is_another_profiles(*owner, placed) => {
+                report.failures.push(refused(placed, id_taken()));
+                continue;
+            }
             ([owner], OnConflict::Update) => {
                 plan.overwritten.insert(*owner);
-                let freed = overwrite(t, *owner, placed, &roles, now)?;
+                let held = plan.held(*owner);
+                let freed = overwrite(t, (*owner, held), placed, &roles, now)?;
                 report.updated += 1;
                 let passed = passed(placed, &[*owner], Outcome::Updated);
                 report.passed.push(Passed { freed, ..passed });
@@ -210,13 +210,15 @@ struct Plan<'a> {
     taken_users: HashSet<String>,
     taken_profiles: HashSet<String>,
     taken_identities: HashMap<(String, String), ProfileId>,
+    /// The identities of those whom a bundle updates.
+    held: HashMap<ProfileId, Vec<Identity>>,
     overwritten: HashSet<DirectoryUserId>,
     added: Vec<(&'a PersonRows, Vec<RoleId>)>,
 }
 
 impl<'a> Plan<'a> {
     /// Looks up everything that the whole chunk is decided on at once: no record costs a look-up of its own.
-    fn load(t: &mut Tenant<'_, '_>, records: &'a [Placed]) -> Result<Self> {
+    fn load(t: &mut Tenant<'_, '_>, records: &'a [Placed], policy: OnConflict) -> Result<Self> {
         let emails: Vec<String> = records
             .iter()
             .map(|placed| placed.record.card.email().key())
@@ -231,18 +233,36 @@ impl<'a> Plan<'a> {
         let profiles: Vec<String> = kept()
             .filter_map(|placed| placed.profile.map(|id| id.to_string()))
             .collect();
+        let (emails, names) = (
+            t.list_users_by_email(&emails)?,
+            t.list_users_by_user_name(&names)?,
+        );
+        let updated: BTreeSet<String> = match policy {
+            OnConflict::Update if kept().next().is_some() => {
+                let owners = emails.values().chain(names.values());
+                owners.map(DirectoryUserId::to_string).collect()
+            }
+            _ => BTreeSet::new(),
+        };
         let subjects: Vec<String> = kept()
             .flat_map(|placed| others(placed).iter())
             .map(|identity| identity.subject.clone())
-            .chain(users.iter().cloned())
+            .chain(users.iter().chain(&updated).cloned())
+            .collect();
+        let taken_identities = t.list_profiles_by_subject(&subjects)?;
+        let profiles_of_updated: Vec<ProfileId> = updated
+            .into_iter()
+            .filter_map(|user| taken_identities.get(&(CLOUD_DIRECTORY.to_owned(), user)))
+            .copied()
             .collect();
         Ok(Self {
             roles: RoleNames::load(t)?,
-            emails: t.list_users_by_email(&emails)?,
-            names: t.list_users_by_user_name(&names)?,
+            emails,
+            names,
             taken_users: t.list_known_user_ids(&users)?,
             taken_profiles: t.list_known_profile_ids(&profiles)?,
-            taken_identities: t.list_profiles_by_subject(&subjects)?,
+            taken_identities,
+            held: t.list_identities_of(&profiles_of_updated)?,
             overwritten: HashSet::new(),
             added: Vec::with_capacity(records.len()),
         })
@@ -266,33 +286,60 @@ impl<'a> Plan<'a> {
         if placed.record.kept.is_none() {
             return false;
         }
-        let taken = |provider: &str, subject: &str| {
-            let key = (provider.to_owned(), subject.to_owned());
-            self.taken_identities.contains_key(&key)
-        };
-        let user = placed.user.to_string();
-        self.taken_users.contains(&user)
-            || placed
-                .profile
-                .is_some_and(|id| self.taken_profiles.contains(&id.to_string()))
-            || taken(CLOUD_DIRECTORY, &user)
+        self.taken_users.contains(&placed.user.to_string())
+            || self.profile_is_taken(placed)
+            || self.profile_of(placed.user).is_some()
             || others(placed)
                 .iter()
-                .any(|other| taken(&other.provider, &other.subject))
+                .any(|other| self.taken_identities.contains_key(&key(other)))
     }
+
+    /// Whether another profile than the one of this user has something that a bundle's record brings for it.
+    fn is_another_profiles(&self, owner: DirectoryUserId, placed: &Placed) -> bool {
+        let own = self.profile_of(owner);
+        // Who has no profile gets the record's, under its id.
+        own.is_none() && self.profile_is_taken(placed)
+            || others(placed).iter().any(|other| {
+                let holder = self.taken_identities.get(&key(other));
+                holder.is_some() && holder.copied() != own
+            })
+    }
+
+    fn profile_is_taken(&self, placed: &Placed) -> bool {
+        placed
+            .profile
+            .is_some_and(|id| self.taken_profiles.contains(&id.to_string()))
+    }
+
+    fn profile_of(&self, user: DirectoryUserId) -> Option<ProfileId> {
+        let key = (CLOUD_DIRECTORY.to_owned(), user.to_string());
+        self.taken_identities.get(&key).copied()
+    }
+
+    /// The identities of a user whom a bundle updates.
+    fn held(&self, owner: DirectoryUserId) -> &[Identity] {
+        let profile = self.profile_of(owner);
+        profile
+            .and_then(|profile| self.held.get(&profile))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The profile that a bundle has of this user.
+fn carried(placed: &Placed) -> Option<&KeptProfile> {
+    placed.record.kept.as_deref()?.profile.as_ref()
 }
 
 /// Identities that the profile of a directory user has beside the directory's.
 fn others(placed: &Placed) -> &[Identity] {
-    let kept = placed.record.kept.as_deref();
-    kept.and_then(|kept| kept.profile.as_ref())
-        .map_or(&[], |profile| profile.others.as_slice())
+    carried(placed).map_or(&[], |profile| profile.others.as_slice())
 }
 
-/// Makes a user what the record says, password included; the id stays, the tokens end. Answers which of its keys are free then.
+/// Makes a user what the record says, password included; the id stays, the tokens end. Answers which of its keys are free then. `held`
+/// are the identities that the profile has.
 fn overwrite(
     t: &mut Tenant<'_, '_>,
-    owner: DirectoryUserId,
+    (owner, held): (DirectoryUserId, &[Identity]),
     placed: &Placed,
     roles: &[RoleId],
     now: Timestamp,
@@ -310,28 +357,70 @@ fn overwrite(
     user.active = record.active;
     user.locked_until = record.locked_until;
     user.modified_at = now;
+    let hash = hash(record);
+    let mut changed_at = now;
+    // App ID's shape does not say when a password was changed, and keeps the last sign-in here.
+    if record.kept.is_some() {
+        if let Some(at) = past(record.last_login_at, now) {
+            user.last_login_at = Some(at);
+            t.record_login(owner, at)?;
+        }
+        let changed = hash.as_ref().and(record.password_changed_at);
+        changed_at = past(changed, now).unwrap_or(now);
+    }
+    // The password first: with it goes when the user was changed, and that is now.
+    t.update_password(owner, hash.as_deref(), changed_at)?;
     t.update_directory_user(&user)?;
-    t.update_password(owner, hash(record).as_deref(), now)?;
-    let profile = match revoke_user(t, owner, now)? {
-        Some(profile) => {
-            t.update_attributes(profile, &record.attributes, now)?;
-            profile
+    let carried = carried(placed);
+    let profile = match t.find_profile_by_identity(CLOUD_DIRECTORY, &owner.to_string())? {
+        Some(stored) => {
+            t.revoke_profile_tokens(stored.id, now)?;
+            match carried {
+                Some(carried) => renew(t, &user, (&stored, held), carried, now)?,
+                None => {
+                    t.update_attributes(stored.id, &record.attributes, now)?;
+                }
+            }
+            stored.id
         }
         None => {
-            // The profile's own id if the record brought one: nobody has it, or this fails as a conflict.
+            // The profile's own id if the record brought one.
             let Some(id) = placed.profile else {
                 return Ok(freed);
             };
-            let (profile, identities) = first_profile(t.id(), &user, record, (id, now));
+            let (profile, identities) = match carried {
+                Some(carried) => kept_profile(t.id(), &user, carried),
+                None => first_profile(t.id(), &user, record, (id, now)),
+            };
             t.insert_profile(&profile)?;
-            for identity in &identities {
-                t.insert_identity(id, 0, identity)?;
-            }
+            t.update_identities(id, &identities)?;
             id
         }
     };
     t.update_user_roles(profile, roles)?;
     Ok(freed)
+}
+
+/// Makes the profile of a user what a bundle says. Its id stays, and so do identities that only it has, since people sign in with them.
+fn renew(
+    t: &mut Tenant<'_, '_>,
+    user: &DirectoryUser,
+    (stored, held): (&Profile, &[Identity]),
+    carried: &KeptProfile,
+    now: Timestamp,
+) -> Result<()> {
+    let (mut profile, mut identities) = kept_profile(t.id(), user, carried);
+    profile.id = stored.id;
+    if profile.kind == ProfileKind::Future {
+        profile.kind = stored.kind;
+    }
+    profile.modified_at = now;
+    t.update_profile(&profile)?;
+    let keys: HashSet<(String, String)> = identities.iter().map(key).collect();
+    let only_here = held.iter().filter(|old| !keys.contains(&key(old)));
+    identities.extend(only_here.cloned());
+    t.update_identities(stored.id, &identities)?;
+    Ok(())
 }
 
 /// What nobody else can have: the address and the name.
@@ -361,6 +450,19 @@ fn first_profile(
     (profile, vec![directory_identity(tenant, user)])
 }
 
+/// The profile that comes with a user of a bundle, and the directory's identity of the user as it is here before the others.
+fn kept_profile(
+    tenant: TenantId,
+    user: &DirectoryUser,
+    kept: &KeptProfile,
+) -> (Profile, Vec<Identity>) {
+    let own = directory_identity(tenant, user);
+    let own_key = key(&own);
+    let others = kept.others.iter().filter(|other| key(other) != own_key);
+    let identities = std::iter::once(own).chain(others.cloned()).collect();
+    (kept.profile.clone(), identities)
+}
+
 fn directory_identity(tenant: TenantId, user: &DirectoryUser) -> Identity {
     let sign_in = sign_in_of(tenant, user);
     identity_of(
@@ -368,6 +470,11 @@ fn directory_identity(tenant: TenantId, user: &DirectoryUser) -> Identity {
         &sign_in.subject,
         sign_in.user_info.as_ref(),
     )
+}
+
+/// A time that is not to come.
+fn past(time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    time.filter(|time| *time <= now)
 }
 
 fn hash(record: &DirectoryRecord) -> Option<String> {

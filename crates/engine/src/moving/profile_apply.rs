@@ -223,7 +223,12 @@ fn overwrite(
     let Some(mut profile) = t.find_profile(owner)? else {
         return Err(Error::conflict("conflict", "The profile vanished."));
     };
-    profile.kind = ProfileKind::Known;
+    // Who was prepared still waits for the first sign-in, unless the record is of somebody who had it.
+    let prepared = |kind| kind == ProfileKind::Future;
+    let stays = record.kept.as_deref().map(|kept| kept.profile.kind);
+    if !(prepared(profile.kind) && stays.is_some_and(prepared)) {
+        profile.kind = ProfileKind::Known;
+    }
     profile.name.clone_from(&record.name);
     profile.email.clone_from(&record.email);
     profile.body = record.body.clone();

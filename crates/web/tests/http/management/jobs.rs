@@ -11,6 +11,7 @@ mod parts;
 mod patience;
 mod resumed;
 mod streams;
+mod updated;
 
 use serde_json::{Value, json};
 use vestibule_testkit::TestResponse;
