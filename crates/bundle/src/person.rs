@@ -1,7 +1,7 @@
 //! Records: one line of NDJSON for each person.
 //!
-//! A person is a directory user, a profile, or both: the two belong together when one of the profile's identities has the provider
-//! `cloud_directory` and the directory user's id. Times are whole milliseconds since 1970, as the product stores them.
+//! A person is a directory user, a profile, or both: what stands in one record belongs together. Times are whole milliseconds since
+//! 1970, as the product stores them.
 
 use std::fmt;
 
@@ -62,10 +62,10 @@ pub struct DirectoryRecord {
     pub created: Timestamp,
     /// When it was last changed.
     pub modified: Timestamp,
-    /// Reserved for second factors: carried through as it stands.
+    /// Reserved for second factors: read, and not kept by an import yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfa: Option<RawObject>,
-    /// Reserved for earlier passwords: carried through as it stands.
+    /// Reserved for earlier passwords: read, and not kept by an import yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_history: Option<RawObject>,
 }

@@ -82,7 +82,7 @@ on_each_engine! {
                     Some(rest) => format!("/docs/{rest}"),
                     None => format!("{}/{link}", path.rsplit_once('/').unwrap().0),
                 };
-                assert!(pages.iter().any(|page| *page == target), "{path} leads to {link}");
+                assert!(pages.contains(&target), "{path} leads to {link}");
                 if !place.is_empty() {
                     let there = server.get(&target).send().await.expect(200).text();
                     assert!(there.contains(&format!("id=\"{place}\"")), "{path} leads to {link}#{place}");
