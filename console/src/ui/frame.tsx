@@ -10,6 +10,7 @@ import {
 } from "@carbon/react";
 import { Logout } from "@carbon/icons-react";
 import { signOut } from "../api/session";
+import { CrashBoundary } from "./crash";
 import { InstanceNameContext } from "./instance-name";
 import { NoticeBoard } from "./notices";
 
@@ -95,7 +96,9 @@ export function Frame() {
         {tenant && open && <div className="v-nav-shade" onClick={() => setOpen(false)} />}
         <main id="content" className="v-main">
           <NoticeBoard>
-            <Outlet />
+            <CrashBoundary path={pathname}>
+              <Outlet />
+            </CrashBoundary>
           </NoticeBoard>
         </main>
       </div>
