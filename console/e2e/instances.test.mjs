@@ -145,4 +145,27 @@ test("on a phone the menu opens, leads to a page and closes", async () => {
   await other.context().close();
 });
 
+test("the menu on a phone keeps the keyboard where it is", async () => {
+  const { guid, name } = await makeInstance(unique("Keys"));
+  const other = await signedIn(browser, `/console/instances/${guid}`);
+  await at(other, name);
+  await other.setViewportSize({ width: 375, height: 780 });
+  const focused = () => other.evaluate(() => document.activeElement?.getAttribute("aria-label"));
+  await other.getByRole("button", { name: "Open the menu" }).focus();
+  await other.keyboard.press("Enter");
+  const nav = other.getByRole("navigation", { name: "Instance" });
+  await nav.getByRole("link", { name: "Settings" }).waitFor();
+  assert.equal(await focused(), "Close the menu");
+  await other.keyboard.press("Enter");
+  await nav.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Open the menu");
+  await other.keyboard.press("Enter");
+  await nav.getByRole("link", { name: "Roles" }).focus();
+  await other.keyboard.press("Escape");
+  await nav.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Open the menu");
+  untroubled(other);
+  await other.context().close();
+});
+
 test("no script failed", () => untroubled(page));
