@@ -225,3 +225,38 @@ export function row(page, text) {
 export async function said(page, text) {
   await page.locator(".v-notices").getByText(text).waitFor();
 }
+
+/**
+ * Presses Enter on a button that saves, and once more while its call is under way: one call is made, and the focus stays, whether it
+ * went well or was refused. `path` is what the call's address ends with.
+ */
+export async function savesInPlace(page, button, path, told) {
+  let calls = 0;
+  let go;
+  const asked = new Promise((done) => (go = done));
+  const held = async (route) => {
+    if (route.request().method() !== "GET") {
+      calls += 1;
+      go();
+      await new Promise((done) => setTimeout(done, 300));
+    }
+    await route.continue();
+  };
+  const saved = (url) => url.pathname.endsWith(path);
+  await page.route(saved, held);
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await asked;
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  const meanwhile = await focused();
+  await page.keyboard.press("Enter");
+  await page.locator(".v-notices").getByText(told).waitFor();
+  await button.waitFor();
+  assert.match(meanwhile, /…$/, "the focus stays while the work is under way");
+  assert.ok(
+    await button.evaluate((element) => element === document.activeElement),
+    `the focus must stay on the button, but is on ${await focused()}`,
+  );
+  assert.equal(calls, 1, "Enter while the work is under way must send nothing");
+  await page.unroute(saved, held);
+}

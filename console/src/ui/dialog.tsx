@@ -37,7 +37,8 @@ export function FormDialog(props: {
       danger={props.danger}
       modalHeading={props.title}
       primaryButtonText={busy ? "Working…" : props.submit}
-      primaryButtonDisabled={busy || !props.ready}
+      // A disabled button would lose the focus, so it stays one while the work is under way, and `send` does nothing.
+      primaryButtonDisabled={!props.ready}
       secondaryButtonText={props.dismiss ?? "Cancel"}
       closeButtonLabel="Close"
       onRequestSubmit={() => void send()}

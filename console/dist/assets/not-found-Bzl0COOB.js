@@ -1,1 +1,0 @@
-import{Z as e,at as t,r as n,t as r}from"./page-CksnafJc.js";var i=e();function a(){return(0,i.jsx)(r,{title:`Page not found`,children:(0,i.jsx)(n,{title:`There is no page at this address`,action:(0,i.jsx)(t,{className:`cds--btn cds--btn--primary`,to:`/instances`,children:`See all instances`}),children:`The link may be old or mistyped.`})})}export{a as default};

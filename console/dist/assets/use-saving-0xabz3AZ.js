@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{_t as t,u as n}from"./page-CksnafJc.js";var r=e(t(),1);function i(){let e=n(),[t,i]=(0,r.useState)(!1);async function a(t){i(!0),e.clear();try{e.done(await t())}catch(t){e.failed(t)}finally{i(!1)}}return{busy:t,save:a}}export{i as t};
