@@ -168,4 +168,51 @@ test("the menu on a phone keeps the keyboard where it is", async () => {
   await other.context().close();
 });
 
+test("the page behind a dialog cannot be reached, and is heard again when it closes", async () => {
+  const { name } = await makeInstance(unique("Behind"));
+  const other = await signedIn(browser);
+  await at(other, "Instances");
+  const rename = row(other, name).getByRole("button", { name: "Rename" });
+  const has = (locator) => locator.evaluate((element) => element === document.activeElement);
+  await rename.focus();
+  await other.keyboard.press("Enter");
+  const dialog = other.getByRole("dialog");
+  await other.locator("#instance-name:focus").waitFor();
+  // Faster than the dialog's own watch over the focus: every key comes before its timers.
+  const behind = await other.evaluate(() => {
+    const reached = [];
+    document.addEventListener("focusin", ({ target }) => {
+      if (!target.closest(".cds--modal")) reached.push(target.outerHTML.slice(0, 80));
+    });
+    return (window.reached = reached);
+  });
+  assert.deepEqual(behind, []);
+  const keys = (key) => Promise.all(Array.from({ length: 12 }, () => other.keyboard.press(key)));
+  await keys("Tab");
+  await keys("Shift+Tab");
+  assert.deepEqual(await other.evaluate(() => window.reached), []);
+  assert.equal(await other.evaluate(() => document.querySelector("#root").inert), true);
+
+  await other.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await other.waitForFunction(() => document.activeElement?.textContent === "Rename");
+  assert.ok(await has(rename));
+
+  // What is said after it lands in a page that is not inert any more, or it would not be announced.
+  await other.evaluate(() => {
+    new MutationObserver(() => {
+      const notice = document.querySelector(".v-notices [role=status]");
+      if (notice) window.heard ??= notice.closest("[inert]") === null;
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await rename.press("Enter");
+  await dialog.getByLabel("Name").fill(`${name} again`);
+  await other.keyboard.press("Enter");
+  await said(other, `${name} is now called ${name} again.`);
+  assert.equal(await other.evaluate(() => window.heard), true);
+  assert.equal(await other.evaluate(() => document.querySelectorAll("[inert]").length), 0);
+  untroubled(other);
+  await other.context().close();
+});
+
 test("no script failed", () => untroubled(page));
