@@ -260,3 +260,39 @@ export async function savesInPlace(page, button, path, told) {
   assert.equal(calls, 1, "Enter while the work is under way must send nothing");
   await page.unroute(saved, held);
 }
+
+/** Text that is only heard, or is out of the way until it is wanted. */
+const UNSEEN =
+  ".v-only-heard, .cds--visually-hidden, .cds--skip-to-content, .cds--search .cds--label, .cds--toggle__label, .cds--popover, .v-nav";
+
+/** Fails when something is wider than the window at 390 and 320 pixels or text is cut, also within a dialog. */
+export async function fits(page, name) {
+  await settled(page);
+  for (const width of [1280, 390, 320]) {
+    await page.setViewportSize({ width, height: 780 });
+    await page.waitForTimeout(100);
+    await page.screenshot({ path: shot(`${name}-long-${width}`), fullPage: true });
+    const cut = await page.evaluate((unseen) => {
+      const { clientWidth, scrollWidth } = document.documentElement;
+      const found = scrollWidth > clientWidth ? [`the page is ${scrollWidth} px wide`] : [];
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        const text = texts.currentNode;
+        const parent = text.parentElement;
+        if (!parent?.checkVisibility() || parent.closest(unseen)) continue;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const right = Math.max(0, ...[...range.getClientRects()].map((one) => one.right));
+        let limit = clientWidth;
+        for (let box = parent; box; box = box.parentElement) {
+          if (getComputedStyle(box).overflowX !== "visible" || box.matches("button, label, .v-page"))
+            limit = Math.min(limit, box.getBoundingClientRect().right);
+        }
+        if (right > limit + 1) found.push(`${parent.outerHTML.slice(0, 120)} ends at ${right}, not ${limit}`);
+      }
+      return found;
+    }, UNSEEN);
+    assert.deepEqual(cut, [], `${name} at ${width} px`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+}

@@ -3,12 +3,15 @@ import { after, before, test } from "node:test";
 import {
   api,
   at,
+  fits,
   look,
   makeInstance,
+  makeUser,
   openBrowser,
   row,
   said,
   signedIn,
+  signIn,
   unique,
   untroubled,
 } from "./harness.mjs";
@@ -211,6 +214,56 @@ test("the page behind a dialog cannot be reached, and is heard again when it clo
   await said(other, `${name} is now called ${name} again.`);
   assert.equal(await other.evaluate(() => window.heard), true);
   assert.equal(await other.evaluate(() => document.querySelectorAll("[inert]").length), 0);
+  untroubled(other);
+  await other.context().close();
+});
+
+test("names and addresses that cannot be broken are shown whole, also on narrow windows", async () => {
+  const name = `${"N".repeat(60)}${unique("").trim()}`;
+  const { guid } = await makeInstance(name);
+  const { guid: target } = await makeInstance(`${"T".repeat(60)}${unique("").trim()}`);
+  const base = `/management/v4/${guid}`;
+  const { clientId } = await api("POST", `${base}/applications`, {
+    name: "W".repeat(49),
+    type: "regularwebapp",
+  });
+  await api("POST", `${base}/roles`, { name: "R".repeat(50), description: "D".repeat(120), access: [] });
+  const email = `${"a".repeat(60)}@${"b".repeat(50)}.example.com`;
+  const { id } = await makeUser(guid, email, { displayName: "U".repeat(100) });
+
+  const other = await signedIn(browser);
+  await at(other, "Instances");
+  await other.getByRole("searchbox", { name: "Filter instances" }).fill(name);
+  const asked = async (button, page) => {
+    await button.click();
+    await fits(other, page);
+    await other.keyboard.press("Escape");
+    await other.getByRole("dialog").waitFor({ state: "detached" });
+  };
+  await asked(row(other, name).getByRole("button", { name: "Rename" }), "instance-rename");
+  await asked(row(other, name).getByRole("button", { name: "Delete" }), "instance-delete");
+
+  const visit = async (path, heading) => {
+    await other.goto(new URL(`/console/instances/${path}`, other.url()).href);
+    await signIn(other);
+    await at(other, heading);
+  };
+  await visit(`${guid}/applications/${clientId}`, "W".repeat(49));
+  await other.getByText("D".repeat(120)).waitFor();
+  await fits(other, "application");
+  await asked(other.getByRole("button", { name: "Rename" }), "application-rename");
+  await asked(other.getByRole("button", { name: "Delete" }), "application-delete");
+  await visit(`${guid}/users/directory/${id}`, "U".repeat(100));
+  await other.getByRole("button", { name: "Prepare the profile" }).click();
+  await other.getByText("D".repeat(120)).waitFor();
+  await fits(other, "user");
+  await asked(other.getByRole("button", { name: "Delete" }), "user-delete");
+  await visit(`${target}/duplicate`, "Duplicate from another instance");
+  await other.getByLabel("Copy from").selectOption(guid);
+  await fits(other, "duplicate");
+  await other.getByRole("button", { name: "Preview" }).click();
+  await other.getByRole("heading", { name: "What will change" }).waitFor();
+  await fits(other, "duplicate-preview");
   untroubled(other);
   await other.context().close();
 });
