@@ -168,9 +168,14 @@ function applier(call, id, asked) {
     const { originalId, ...user } = scimUser;
     const email = user.emails?.[0]?.value;
     const line = { originalId, email, userName: user.userName };
+    const password = opened(passwordHash, asked.key);
+    if (password !== undefined) asked.opens = true;
+    else if (passwordHash && !asked.opens) {
+      const message = "The encryption secret opens none of the first password hashes. Nothing was imported.";
+      throw Object.assign(new Error(message), { refusal: "WRONG_SECRET" });
+    }
     const there = byEmail.get(email?.toLowerCase());
     if (there) return known("uniqueness", there.user.id, line, () => Object.assign(there.user, user));
-    const password = opened(passwordHash, asked.key);
     if (password === undefined && !asked.withoutPassword) {
       return failed("wrong_secret", "The secret opens none of this user's hash.", line);
     }
@@ -259,7 +264,9 @@ async function* recordsOf(body, read) {
   const all = parsed(rest);
   const users = Array.isArray(all) ? all : all?.users;
   if (!users) {
-    throw Object.assign(new Error("the input ends before its last bracket"), { malformed: true });
+    throw Object.assign(new Error("the input ends before its last bracket"), {
+      refusal: "TRUNCATED_INPUT",
+    });
   }
   yield* users;
 }
@@ -311,10 +318,10 @@ async function importStream(call, id, what) {
       stop(job, "succeeded");
     } else request.resume();
   } catch (error) {
-    if (error.malformed) {
+    if (error.refusal) {
       const { done: record } = job.counts;
-      stop(job, "failed", { error: { code: "TRUNCATED_INPUT", message: error.message, record } });
-      throw management(400, error.message, "TRUNCATED_INPUT");
+      stop(job, "failed", { error: { code: error.refusal, message: error.message, record } });
+      throw management(400, error.message, error.refusal);
     }
     stop(job, "paused");
   }

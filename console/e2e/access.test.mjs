@@ -8,6 +8,7 @@ import {
   openBrowser,
   row,
   said,
+  savesInPlace,
   signedIn,
   unique,
   untroubled,
@@ -66,12 +67,11 @@ test("scopes are edited, and a bad one is refused in words", async () => {
   await look(page, "applications");
   await page.getByRole("link", { name: "View credentials of Orders" }).click();
   await at(page, "Orders");
+  const save = page.getByRole("button", { name: "Save scopes" });
   await page.getByLabel("Scopes").fill("orders.read\nNOT A SCOPE");
-  await page.getByRole("button", { name: "Save scopes" }).click();
-  await page.locator(".v-notices").getByText("That did not work").waitFor();
+  await savesInPlace(page, save, "/scopes", "That did not work");
   await page.getByLabel("Scopes").fill("orders.read\norders.write");
-  await page.getByRole("button", { name: "Save scopes" }).click();
-  await said(page, "The scopes are saved.");
+  await savesInPlace(page, save, "/scopes", "The scopes are saved.");
 });
 
 test("a role is created with scopes, edited, given to an application and deleted", async () => {
@@ -102,8 +102,8 @@ test("a role is created with scopes, edited, given to an application and deleted
   await page.getByRole("link", { name: "Orders", exact: true }).click();
   await at(page, "Orders");
   await page.getByText("clerk", { exact: true }).click();
-  await page.getByRole("button", { name: "Save roles" }).click();
-  await said(page, "The application's roles are saved.");
+  const save = page.getByRole("button", { name: "Save roles" });
+  await savesInPlace(page, save, "/roles", "The application's roles are saved.");
   const { applications } = await api("GET", `${base()}/applications`);
   const orders = applications.find((one) => one.name === "Orders");
   const own = await api("GET", `${base()}/applications/${orders.clientId}/roles`);

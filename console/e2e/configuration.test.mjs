@@ -8,6 +8,7 @@ import {
   openBrowser,
   row,
   said,
+  savesInPlace,
   signedIn,
   unique,
   untroubled,
@@ -118,6 +119,33 @@ test("token lifetimes and redirect URIs are set", async () => {
   await look(page, "settings");
   const { redirectUris } = await api("GET", `/management/v4/${source}/config/redirect_uris`);
   assert.deepEqual(redirectUris, ["https://app.example.com/callback", "http://localhost:3000/*"]);
+});
+
+test("the keyboard stays on the button that saves, whether it went well or not", async () => {
+  const save = (name) => page.getByRole("button", { name, exact: true });
+  await page.getByRole("link", { name: "Settings" }).click();
+  await at(page, "Settings");
+  await savesInPlace(page, save("Save lifetimes"), "/config/tokens", "The token lifetimes are saved.");
+  await savesInPlace(page, save("Save single sign-on"), "/sso", "Single sign-on is on.");
+  const uris = page.getByLabel("Redirect URIs");
+  const before = await uris.inputValue();
+  await uris.fill("ftp://example.com/");
+  await savesInPlace(page, save("Save redirect URIs"), "/config/redirect_uris", "That did not work");
+  await uris.fill(before);
+  await savesInPlace(page, save("Save redirect URIs"), "/config/redirect_uris", "URIs are saved.");
+
+  await page.getByRole("link", { name: "Identity providers" }).first().click();
+  await page.getByRole("link", { name: "Edit Google" }).click();
+  await at(page, "Google");
+  await savesInPlace(page, save("Save"), "/idps/google", "Google is saved.");
+  await page.getByRole("link", { name: "Identity providers" }).first().click();
+  await at(page, "Identity providers");
+  const google = page.getByRole("switch", { name: /^Google/ });
+  for (const way of ["off", "on"]) {
+    await google.press("Space");
+    await said(page, `Google is switched ${way}.`);
+    assert.ok(await google.evaluate((element) => element === document.activeElement));
+  }
 });
 
 test("configuration is duplicated after a preview that changes nothing", async () => {

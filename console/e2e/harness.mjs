@@ -225,3 +225,74 @@ export function row(page, text) {
 export async function said(page, text) {
   await page.locator(".v-notices").getByText(text).waitFor();
 }
+
+/**
+ * Presses Enter on a button that saves, and once more while its call is under way: one call is made, and the focus stays, whether it
+ * went well or was refused. `path` is what the call's address ends with.
+ */
+export async function savesInPlace(page, button, path, told) {
+  let calls = 0;
+  let go;
+  const asked = new Promise((done) => (go = done));
+  const held = async (route) => {
+    if (route.request().method() !== "GET") {
+      calls += 1;
+      go();
+      await new Promise((done) => setTimeout(done, 300));
+    }
+    await route.continue();
+  };
+  const saved = (url) => url.pathname.endsWith(path);
+  await page.route(saved, held);
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await asked;
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  const meanwhile = await focused();
+  await page.keyboard.press("Enter");
+  await page.locator(".v-notices").getByText(told).waitFor();
+  await button.waitFor();
+  assert.match(meanwhile, /…$/, "the focus stays while the work is under way");
+  assert.ok(
+    await button.evaluate((element) => element === document.activeElement),
+    `the focus must stay on the button, but is on ${await focused()}`,
+  );
+  assert.equal(calls, 1, "Enter while the work is under way must send nothing");
+  await page.unroute(saved, held);
+}
+
+/** Text that is only heard, or is out of the way until it is wanted. */
+const UNSEEN =
+  ".v-only-heard, .cds--visually-hidden, .cds--skip-to-content, .cds--search .cds--label, .cds--toggle__label, .cds--popover, .v-nav";
+
+/** Fails when something is wider than the window at 390 and 320 pixels or text is cut, also within a dialog. */
+export async function fits(page, name) {
+  await settled(page);
+  for (const width of [1280, 390, 320]) {
+    await page.setViewportSize({ width, height: 780 });
+    await page.waitForTimeout(100);
+    await page.screenshot({ path: shot(`${name}-long-${width}`), fullPage: true });
+    const cut = await page.evaluate((unseen) => {
+      const { clientWidth, scrollWidth } = document.documentElement;
+      const found = scrollWidth > clientWidth ? [`the page is ${scrollWidth} px wide`] : [];
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        const text = texts.currentNode;
+        const parent = text.parentElement;
+        if (!parent?.checkVisibility() || parent.closest(unseen)) continue;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const right = Math.max(0, ...[...range.getClientRects()].map((one) => one.right));
+        let limit = clientWidth;
+        for (let box = parent; box; box = box.parentElement) {
+          if (getComputedStyle(box).overflowX !== "visible" || box.matches("button, label, .v-page"))
+            limit = Math.min(limit, box.getBoundingClientRect().right);
+        }
+        if (right > limit + 1) found.push(`${parent.outerHTML.slice(0, 120)} ends at ${right}, not ${limit}`);
+      }
+      return found;
+    }, UNSEEN);
+    assert.deepEqual(cut, [], `${name} at ${width} px`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+}

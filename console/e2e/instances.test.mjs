@@ -3,12 +3,15 @@ import { after, before, test } from "node:test";
 import {
   api,
   at,
+  fits,
   look,
   makeInstance,
+  makeUser,
   openBrowser,
   row,
   said,
   signedIn,
+  signIn,
   unique,
   untroubled,
 } from "./harness.mjs";
@@ -141,6 +144,126 @@ test("on a phone the menu opens, leads to a page and closes", async () => {
   await other.getByRole("button", { name: "Open the menu" }).click();
   await other.keyboard.press("Escape");
   await link.waitFor({ state: "hidden" });
+  untroubled(other);
+  await other.context().close();
+});
+
+test("the menu on a phone keeps the keyboard where it is", async () => {
+  const { guid, name } = await makeInstance(unique("Keys"));
+  const other = await signedIn(browser, `/console/instances/${guid}`);
+  await at(other, name);
+  await other.setViewportSize({ width: 375, height: 780 });
+  const focused = () => other.evaluate(() => document.activeElement?.getAttribute("aria-label"));
+  await other.getByRole("button", { name: "Open the menu" }).focus();
+  await other.keyboard.press("Enter");
+  const nav = other.getByRole("navigation", { name: "Instance" });
+  await nav.getByRole("link", { name: "Settings" }).waitFor();
+  assert.equal(await focused(), "Close the menu");
+  await other.keyboard.press("Enter");
+  await nav.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Open the menu");
+  await other.keyboard.press("Enter");
+  await nav.getByRole("link", { name: "Roles" }).focus();
+  await other.keyboard.press("Escape");
+  await nav.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Open the menu");
+  untroubled(other);
+  await other.context().close();
+});
+
+test("the page behind a dialog cannot be reached, and is heard again when it closes", async () => {
+  const { name } = await makeInstance(unique("Behind"));
+  const other = await signedIn(browser);
+  await at(other, "Instances");
+  const rename = row(other, name).getByRole("button", { name: "Rename" });
+  const has = (locator) => locator.evaluate((element) => element === document.activeElement);
+  await rename.focus();
+  await other.keyboard.press("Enter");
+  const dialog = other.getByRole("dialog");
+  await other.locator("#instance-name:focus").waitFor();
+  // Faster than the dialog's own watch over the focus: every key comes before its timers.
+  const behind = await other.evaluate(() => {
+    const reached = [];
+    document.addEventListener("focusin", ({ target }) => {
+      if (!target.closest(".cds--modal")) reached.push(target.outerHTML.slice(0, 80));
+    });
+    return (window.reached = reached);
+  });
+  assert.deepEqual(behind, []);
+  const keys = (key) => Promise.all(Array.from({ length: 12 }, () => other.keyboard.press(key)));
+  await keys("Tab");
+  await keys("Shift+Tab");
+  assert.deepEqual(await other.evaluate(() => window.reached), []);
+  assert.equal(await other.evaluate(() => document.querySelector("#root").inert), true);
+
+  await other.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await other.waitForFunction(() => document.activeElement?.textContent === "Rename");
+  assert.ok(await has(rename));
+
+  // What is said after it lands in a page that is not inert any more, or it would not be announced.
+  await other.evaluate(() => {
+    new MutationObserver(() => {
+      const notice = document.querySelector(".v-notices [role=status]");
+      if (notice) window.heard ??= notice.closest("[inert]") === null;
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await rename.press("Enter");
+  await dialog.getByLabel("Name").fill(`${name} again`);
+  await other.keyboard.press("Enter");
+  await said(other, `${name} is now called ${name} again.`);
+  assert.equal(await other.evaluate(() => window.heard), true);
+  assert.equal(await other.evaluate(() => document.querySelectorAll("[inert]").length), 0);
+  untroubled(other);
+  await other.context().close();
+});
+
+test("names and addresses that cannot be broken are shown whole, also on narrow windows", async () => {
+  const name = `${"N".repeat(60)}${unique("").trim()}`;
+  const { guid } = await makeInstance(name);
+  const { guid: target } = await makeInstance(`${"T".repeat(60)}${unique("").trim()}`);
+  const base = `/management/v4/${guid}`;
+  const { clientId } = await api("POST", `${base}/applications`, {
+    name: "W".repeat(49),
+    type: "regularwebapp",
+  });
+  await api("POST", `${base}/roles`, { name: "R".repeat(50), description: "D".repeat(120), access: [] });
+  const email = `${"a".repeat(60)}@${"b".repeat(50)}.example.com`;
+  const { id } = await makeUser(guid, email, { displayName: "U".repeat(100) });
+
+  const other = await signedIn(browser);
+  await at(other, "Instances");
+  await other.getByRole("searchbox", { name: "Filter instances" }).fill(name);
+  const asked = async (button, page) => {
+    await button.click();
+    await fits(other, page);
+    await other.keyboard.press("Escape");
+    await other.getByRole("dialog").waitFor({ state: "detached" });
+  };
+  await asked(row(other, name).getByRole("button", { name: "Rename" }), "instance-rename");
+  await asked(row(other, name).getByRole("button", { name: "Delete" }), "instance-delete");
+
+  const visit = async (path, heading) => {
+    await other.goto(new URL(`/console/instances/${path}`, other.url()).href);
+    await signIn(other);
+    await at(other, heading);
+  };
+  await visit(`${guid}/applications/${clientId}`, "W".repeat(49));
+  await other.getByText("D".repeat(120)).waitFor();
+  await fits(other, "application");
+  await asked(other.getByRole("button", { name: "Rename" }), "application-rename");
+  await asked(other.getByRole("button", { name: "Delete" }), "application-delete");
+  await visit(`${guid}/users/directory/${id}`, "U".repeat(100));
+  await other.getByRole("button", { name: "Prepare the profile" }).click();
+  await other.getByText("D".repeat(120)).waitFor();
+  await fits(other, "user");
+  await asked(other.getByRole("button", { name: "Delete" }), "user-delete");
+  await visit(`${target}/duplicate`, "Duplicate from another instance");
+  await other.getByLabel("Copy from").selectOption(guid);
+  await fits(other, "duplicate");
+  await other.getByRole("button", { name: "Preview" }).click();
+  await other.getByRole("heading", { name: "What will change" }).waitFor();
+  await fits(other, "duplicate-preview");
   untroubled(other);
   await other.context().close();
 });

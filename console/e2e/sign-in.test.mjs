@@ -97,6 +97,96 @@ test("a service that cannot be reached is said kindly and can be tried again", a
   await page.context().close();
 });
 
+test("a page whose script does not come is told so, and nothing else is lost by it", async () => {
+  const page = await signedIn(browser);
+  await at(page, "Instances");
+  const lost = (route) => route.abort("connectionreset");
+  const signedOut = () => page.getByLabel("API key").count();
+  const outbox = page.getByRole("link", { name: "Outbox", exact: true });
+  await page.route("**/assets/outbox*.js", lost);
+  await outbox.click();
+  await at(page, "Page not loaded");
+  await page.getByText("The service could not be reached.").waitFor();
+  await look(page, "page-unreachable");
+
+  // Other pages, and back and forward again.
+  await page.getByRole("link", { name: "Vestibule", exact: true }).click();
+  await at(page, "Instances");
+  await page.goBack();
+  await at(page, "Page not loaded");
+  await page.goBack();
+  await at(page, "Instances");
+  await page.goForward();
+  await at(page, "Page not loaded");
+  assert.equal(await signedOut(), 0);
+
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("The service could not be reached.").waitFor();
+  await page.unroute("**/assets/outbox*.js");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await at(page, "Outbox");
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1");
+  assert.equal(await signedOut(), 0);
+  untroubled(page);
+  await page.context().close();
+});
+
+test("one lost request for a script is not even noticed, nor is one of a script that a page shares", async () => {
+  const page = await signedIn(browser);
+  await at(page, "Instances");
+  const seen = new Map();
+  await page.route("**/assets/*.js", (route) => {
+    const url = route.request().url();
+    seen.set(url, (seen.get(url) ?? 0) + 1);
+    return seen.get(url) === 1 ? route.abort("connectionreset") : route.continue();
+  });
+  await page.getByRole("link", { name: "Outbox", exact: true }).click();
+  await at(page, "Outbox");
+  assert.ok(seen.size > 0);
+  await page.context().close();
+});
+
+test("a page whose script is gone because the service was updated says so", async () => {
+  const page = await signedIn(browser);
+  await at(page, "Instances");
+  await page.route("**/assets/outbox*.js", (route) => route.fulfill({ status: 404, body: "not found" }));
+  await page.route("**/console/", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({
+      response: answer,
+      body: (await answer.text()).replaceAll(/index-\w+/g, "index-new"),
+    });
+  });
+  await page.getByRole("link", { name: "Outbox", exact: true }).click();
+  await at(page, "There is a newer console");
+  await look(page, "page-replaced");
+  await page.getByRole("link", { name: "Vestibule", exact: true }).click();
+  await at(page, "Instances");
+  await page.context().close();
+});
+
+test("a page that fails leaves the others, and can be tried again", async () => {
+  const page = await signedIn(browser);
+  await at(page, "Instances");
+  // No name to be shown, against the contract.
+  const deleted = /resource_instances.*state=pending_reclamation/;
+  await page.route(deleted, (route) =>
+    route.fulfill({ json: { resources: [{ guid: "1", name: {} }], next_url: null } }),
+  );
+  await page.getByRole("link", { name: "Deleted" }).click();
+  await at(page, "The console could not show this page");
+  await look(page, "page-crashed");
+  await page.getByRole("link", { name: "Vestibule", exact: true }).click();
+  await at(page, "Instances");
+  await page.goBack();
+  await at(page, "The console could not show this page");
+  await page.unroute(deleted);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("link", { name: "In use", exact: true }).waitFor();
+  await at(page, "Instances");
+  await page.context().close();
+});
+
 test("the keyboard alone is enough to sign in and to reach the content", async () => {
   const page = await openPage(browser);
   await page.locator("#api-key:focus").waitFor();

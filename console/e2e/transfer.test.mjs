@@ -14,6 +14,7 @@ import {
   sendSlowly,
   shot,
   signedIn,
+  signIn,
   unique,
   untroubled,
 } from "./harness.mjs";
@@ -73,6 +74,42 @@ test("directory users are exported to one file, and the secret stands in no addr
     !addresses.some((url) => given.some((one) => url.includes(one))),
     "the secret must not be in a URL",
   );
+  untroubled(page);
+  await page.context().close();
+});
+
+test("a secret of several lines is refused at its field instead of losing its breaks", async () => {
+  const told = "An encryption secret is one line of text.";
+  const page = await signedIn(browser, `/console/instances/${source}/users/directory/export`);
+  const paste = async (field, text) => {
+    await page.evaluate((given) => navigator.clipboard.writeText(given), text);
+    await field.focus();
+    await page.keyboard.press("ControlOrMeta+V");
+  };
+  for (const [path, heading, action] of [
+    ["users/directory/export", "Export directory users", "Start the export"],
+    ["users/directory/import", "Import directory users", "Start the import"],
+    ["jobs/export-bundle", "Export a bundle", "Start the export"],
+    ["jobs/import-bundle", "Import a bundle", "Start the import"],
+  ]) {
+    await page.goto(new URL(`/console/instances/${source}/${path}`, page.url()).href);
+    await signIn(page);
+    await at(page, heading);
+    const field = page.getByLabel("Encryption secret", { exact: true });
+    await field.fill("an older one");
+    await paste(field, "first line\nsecond line");
+    await page.getByText(told).waitFor();
+    assert.equal(await field.inputValue(), "");
+    assert.equal(await field.getAttribute("aria-invalid"), "true");
+    assert.ok(await page.getByRole("button", { name: action }).isDisabled());
+    await look(page, `secret-lines-${path.split("/").at(-1)}`);
+    await paste(field, SECRET);
+    await page.getByText(told).waitFor({ state: "detached" });
+    assert.equal(await field.inputValue(), SECRET);
+    await field.fill("");
+    await paste(field, `${SECRET}\r\n`);
+    await page.getByText(told).waitFor();
+  }
   untroubled(page);
   await page.context().close();
 });

@@ -10,6 +10,7 @@ import {
   openBrowser,
   row,
   said,
+  savesInPlace,
   signedIn,
   unique,
   untroubled,
@@ -37,8 +38,10 @@ test("a directory user is created; a weak password and a taken address are refus
   await dialog.getByLabel("First name (optional)").fill("Ada");
   await dialog.getByLabel("Last name (optional)").fill("Lovelace");
   await dialog.getByLabel("Password", { exact: true }).fill("x");
-  await dialog.getByRole("button", { name: "Create" }).click();
+  const create = dialog.getByRole("button", { name: "Create" });
+  await create.click();
   await dialog.getByText("That did not work").waitFor();
+  assert.ok(await create.evaluate((element) => element === document.activeElement));
   await look(page, "user-create-refused");
   await dialog.getByLabel("Password", { exact: true }).fill("Correct-horse-7-battery");
   await dialog.getByRole("button", { name: "Create" }).click();
@@ -75,8 +78,9 @@ test("details are edited", async () => {
   await at(page, "Grace Hopper");
   await page.getByLabel("Display name").fill("Rear Admiral Hopper");
   await page.getByText("May sign in").click();
-  await page.getByRole("button", { name: "Save details" }).click();
-  await said(page, "The user is saved.");
+  const save = page.getByRole("button", { name: "Save details" });
+  const id = new URL(page.url()).pathname.split("/").pop();
+  await savesInPlace(page, save, `/Users/${id}`, "The user is saved.");
   await at(page, "Rear Admiral Hopper");
   await page.getByText("Disabled").waitFor();
   const found = await api("GET", `/management/v4/${tenant}/cloud_directory/Users?query=grace@example.com`);
@@ -88,6 +92,8 @@ test("a user who never signed in gets a profile, attributes and roles in advance
   await page.getByText("This user has no profile yet").waitFor();
   await look(page, "directory-user-no-profile");
   await page.getByRole("button", { name: "Prepare the profile" }).click();
+  await page.getByLabel("Attributes").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1");
   await page.getByLabel("Attributes").fill('{"rank": "admiral"}');
   await page.getByRole("button", { name: "Save attributes" }).click();
   await said(page, "The attributes are saved.");
@@ -134,11 +140,10 @@ test("profiles are listed with their identities; attributes and roles are edited
   await page.getByText("This is not valid JSON.").waitFor();
   await look(page, "profile");
   await attributes.fill('{"programme": "Skylab", "flights": 4}');
-  await page.getByRole("button", { name: "Save attributes" }).click();
-  await said(page, "The attributes are saved.");
+  const save = (what) => page.getByRole("button", { name: `Save ${what}` });
+  await savesInPlace(page, save("attributes"), "/profile", "The attributes are saved.");
   await page.getByText("captain", { exact: true }).click();
-  await page.getByRole("button", { name: "Save roles" }).click();
-  await said(page, "The user's roles are saved.");
+  await savesInPlace(page, save("roles"), "/roles", "The user's roles are saved.");
 
   const { users } = await api("GET", `/management/v4/${tenant}/users?dataScope=full&id=1057`);
   const saved = await api("GET", `/management/v4/${tenant}/users/${users[0].id}/profile`);

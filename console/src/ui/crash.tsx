@@ -1,24 +1,33 @@
 import { Component, type ReactNode } from "react";
 import { Button } from "@carbon/react";
 
-/** Says so when the console itself fails, for instance because a newer version removed a file this page still asks for. */
-export class CrashBoundary extends Component<{ children: ReactNode }, { crashed: boolean }> {
-  override state = { crashed: false };
+/** Says so when the console itself fails. What is at another address is shown again. */
+export class CrashBoundary extends Component<
+  {
+    /** Where the window is. */
+    path: string;
+    children: ReactNode;
+  },
+  { path: string; crashed: boolean }
+> {
+  override state = { path: this.props.path, crashed: false };
 
   static getDerivedStateFromError() {
     return { crashed: true };
   }
 
+  static getDerivedStateFromProps(props: { path: string }, state: { path: string }) {
+    return props.path === state.path ? null : { path: props.path, crashed: false };
+  }
+
   override render() {
     if (!this.state.crashed) return this.props.children;
     return (
-      <main className="v-state v-crash">
+      <div className="v-state v-crash" role="alert">
         <h1 className="v-state-title">The console could not show this page</h1>
-        <p>
-          The service may have been updated since you opened the console. Reloading asks you to sign in again.
-        </p>
-        <Button onClick={() => window.location.reload()}>Reload</Button>
-      </main>
+        <p>That is a fault of the console. Its other pages still work.</p>
+        <Button onClick={() => this.setState({ crashed: false })}>Try again</Button>
+      </div>
     );
   }
 }

@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from "react";
+import { createPortal } from "react-dom";
 import { Modal, TextInput } from "@carbon/react";
 import { sentenceOf } from "../api/errors";
 import { Told } from "./notices";
@@ -18,7 +19,9 @@ export function FormDialog(props: {
 }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
+  const modal = useRef<HTMLDivElement>(null);
   useReturnedFocus();
+  useAlone(modal);
   async function send() {
     if (busy || !props.ready) return;
     setBusy(true);
@@ -30,14 +33,16 @@ export function FormDialog(props: {
       setBusy(false);
     }
   }
-  return (
+  return createPortal(
     <Modal
+      ref={modal}
       open
       size="sm"
       danger={props.danger}
       modalHeading={props.title}
       primaryButtonText={busy ? "Working…" : props.submit}
-      primaryButtonDisabled={busy || !props.ready}
+      // A disabled button would lose the focus, so it stays one while the work is under way, and `send` does nothing.
+      primaryButtonDisabled={!props.ready}
       secondaryButtonText={props.dismiss ?? "Cancel"}
       closeButtonLabel="Close"
       onRequestSubmit={() => void send()}
@@ -55,7 +60,8 @@ export function FormDialog(props: {
         {props.children}
         <button type="submit" hidden disabled={!props.ready} />
       </form>
-    </Modal>
+    </Modal>,
+    document.body,
   );
 }
 
@@ -107,4 +113,18 @@ function useReturnedFocus() {
       });
     };
   }, []);
+}
+
+/** Makes everything around a dialog inert, also a dialog that it was opened from: Carbon alone catches the focus too late. */
+function useAlone(dialog: RefObject<HTMLElement | null>) {
+  // Before the next paint, so that what is said in the page as the dialog closes is said in a page that can be heard.
+  useLayoutEffect(() => {
+    const around = [...document.body.children].filter(
+      (one): one is HTMLElement => one instanceof HTMLElement && one !== dialog.current && !one.inert,
+    );
+    for (const one of around) one.inert = true;
+    return () => {
+      for (const one of around) one.inert = false;
+    };
+  }, [dialog]);
 }

@@ -1,15 +1,9 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Outlet, useLocation, Link, NavLink } from "react-router";
-import {
-  Header,
-  HeaderContainer,
-  HeaderGlobalAction,
-  HeaderGlobalBar,
-  HeaderMenuButton,
-  SkipToContent,
-} from "@carbon/react";
+import { Header, HeaderGlobalAction, HeaderGlobalBar, HeaderMenuButton, SkipToContent } from "@carbon/react";
 import { Logout } from "@carbon/icons-react";
 import { signOut } from "../api/session";
+import { CrashBoundary } from "./crash";
 import { InstanceNameContext } from "./instance-name";
 import { NoticeBoard } from "./notices";
 
@@ -28,48 +22,46 @@ export function Frame() {
   const { pathname } = useLocation();
   const [open, setOpen] = useState(false);
   const [instanceName, setInstanceName] = useState("");
+  const menuButton = useRef<HTMLButtonElement>(null);
   useEffect(() => setOpen(false), [pathname]);
   useEffect(() => {
     if (!open) return;
-    const close = (event: KeyboardEvent) => event.key === "Escape" && setOpen(false);
+    const close = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      setOpen(false);
+      menuButton.current?.focus();
+    };
     document.addEventListener("keydown", close);
     return () => document.removeEventListener("keydown", close);
   }, [open]);
   const tenant = /^\/instances\/(?!deleted$)([^/]+)/.exec(pathname)?.[1];
   return (
     <InstanceNameContext.Provider value={setInstanceName}>
-      <HeaderContainer
-        render={() => (
-          <Header aria-label="Vestibule console">
-            <SkipToContent href="#content">Skip to the content</SkipToContent>
-            {tenant && (
-              <HeaderMenuButton
-                aria-label={open ? "Close the menu" : "Open the menu"}
-                aria-expanded={open}
-                aria-controls="instance-navigation"
-                isActive={open}
-                isCollapsible
-                onClick={() => setOpen(!open)}
-              />
-            )}
-            <Link className="cds--header__name" to="/instances">
-              <span className="v-brand">Vestibule</span>
-            </Link>
-            <HeaderGlobalBar>
-              <NavLink className="v-header-link" to="/outbox">
-                Outbox
-              </NavLink>
-              <HeaderGlobalAction
-                aria-label="Sign out"
-                tooltipAlignment="end"
-                onClick={() => signOut("left")}
-              >
-                <Logout size={20} />
-              </HeaderGlobalAction>
-            </HeaderGlobalBar>
-          </Header>
+      <Header aria-label="Vestibule console">
+        <SkipToContent href="#content">Skip to the content</SkipToContent>
+        {tenant && (
+          <HeaderMenuButton
+            ref={menuButton}
+            aria-label={open ? "Close the menu" : "Open the menu"}
+            aria-expanded={open}
+            aria-controls="instance-navigation"
+            isActive={open}
+            isCollapsible
+            onClick={() => setOpen(!open)}
+          />
         )}
-      />
+        <Link className="cds--header__name" to="/instances">
+          <span className="v-brand">Vestibule</span>
+        </Link>
+        <HeaderGlobalBar>
+          <NavLink className="v-header-link" to="/outbox">
+            Outbox
+          </NavLink>
+          <HeaderGlobalAction aria-label="Sign out" tooltipAlignment="end" onClick={() => signOut("left")}>
+            <Logout size={20} />
+          </HeaderGlobalAction>
+        </HeaderGlobalBar>
+      </Header>
       <div className={tenant ? "v-body v-body--with-nav" : "v-body"}>
         {tenant && (
           <nav
@@ -95,7 +87,9 @@ export function Frame() {
         {tenant && open && <div className="v-nav-shade" onClick={() => setOpen(false)} />}
         <main id="content" className="v-main">
           <NoticeBoard>
-            <Outlet />
+            <CrashBoundary path={pathname}>
+              <Outlet />
+            </CrashBoundary>
           </NoticeBoard>
         </main>
       </div>

@@ -63,3 +63,8 @@ export function Section(props: { title: string; lead?: ReactNode; children: Reac
     </section>
   );
 }
+
+/** For what takes away the button that was used: the keyboard goes on from the heading of the page. */
+export function focusHeading() {
+  document.querySelector<HTMLElement>(".v-heading h1")?.focus({ preventScroll: true });
+}

@@ -10,7 +10,7 @@ export function SecretInput(
     onChange?: (event: ChangeEvent<HTMLInputElement>) => void;
   } & Pick<
     ComponentProps<typeof PasswordInput>,
-    "labelText" | "helperText" | "autoComplete" | "value" | "size" | "ref"
+    "labelText" | "helperText" | "autoComplete" | "value" | "size" | "ref" | "onPaste" | "onDrop"
   >,
 ) {
   const { what, problem = "", ...input } = props;

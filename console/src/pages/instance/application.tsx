@@ -14,6 +14,7 @@ import {
   type Role,
   type RoleRef,
 } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { CopyBlock } from "../../ui/copy";
 import { ConfirmDialog, FormDialog } from "../../ui/dialog";
 import { Empty, Loaded, useLoad } from "../../ui/load";
@@ -157,9 +158,9 @@ function ScopesForm(props: {
         onChange={(event) => setText(event.target.value)}
       />
       <div>
-        <Button type="submit" kind="secondary" disabled={busy}>
+        <BusyButton type="submit" kind="secondary" busy={busy}>
           {busy ? "Saving…" : "Save scopes"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );
@@ -176,9 +177,8 @@ function RolesForm({
   all: Role[];
   own: RoleRef[];
 }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [chosen, setChosen] = useState(own.map((one) => one.id));
-  const [busy, setBusy] = useState(false);
   if (all.length === 0) {
     return (
       <Empty
@@ -191,25 +191,17 @@ function RolesForm({
       />
     );
   }
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    try {
-      const saved = await setApplicationRoles(tenant, clientId, chosen);
-      setChosen(saved.map((one) => one.id));
-      notices.done("The application's roles are saved.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    const saved = await setApplicationRoles(tenant, clientId, chosen);
+    setChosen(saved.map((one) => one.id));
+    return "The application's roles are saved.";
   }
   return (
     <form
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <FormGroup legendText="Roles">
@@ -227,9 +219,9 @@ function RolesForm({
         ))}
       </FormGroup>
       <div>
-        <Button type="submit" kind="secondary" disabled={busy}>
+        <BusyButton type="submit" kind="secondary" busy={busy}>
           {busy ? "Saving…" : "Save roles"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );

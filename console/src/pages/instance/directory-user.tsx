@@ -11,12 +11,14 @@ import {
   type DirectoryUser,
 } from "../../api/management";
 import { ApiError } from "../../api/errors";
+import { BusyButton } from "../../ui/busy-button";
 import { CopyList } from "../../ui/copy";
 import { ConfirmDialog } from "../../ui/dialog";
 import { date } from "../../ui/format";
 import { Empty, Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
-import { Page, Section } from "../../ui/page";
+import { focusHeading, Page, Section } from "../../ui/page";
+import { useSaving } from "../../ui/use-saving";
 import { emailOf, nameOf, StateTags } from "./directory-users";
 import { useInstance } from "./layout";
 import { AttributesSection, UserRolesSection } from "./profile-parts";
@@ -94,6 +96,7 @@ function NoProfile(props: { tenant: string; userId: string; onMade: () => void }
     try {
       await prepareProfile(props.tenant, props.userId);
       props.onMade();
+      focusHeading();
     } catch (error) {
       notices.failed(error);
       setBusy(false);
@@ -104,9 +107,9 @@ function NoProfile(props: { tenant: string; userId: string; onMade: () => void }
       <Empty
         title="This user has no profile yet"
         action={
-          <Button kind="tertiary" disabled={busy} onClick={() => void prepare()}>
+          <BusyButton kind="tertiary" busy={busy} onClick={() => void prepare()}>
             Prepare the profile
-          </Button>
+          </BusyButton>
         }
       >
         It comes into being at the first sign-in. To give attributes and roles before that, prepare it now.
@@ -159,7 +162,7 @@ function Facts({ user, profileId }: { user: DirectoryUser; profileId: string | u
 
 function DetailsForm(props: { tenant: string; user: DirectoryUser; onSaved: (user: DirectoryUser) => void }) {
   const { tenant, user, onSaved } = props;
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [draft, setDraft] = useState({
     displayName: user.displayName ?? "",
     givenName: user.name?.givenName ?? "",
@@ -168,18 +171,9 @@ function DetailsForm(props: { tenant: string; user: DirectoryUser; onSaved: (use
     status: user.status,
     active: user.active,
   });
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    try {
-      onSaved(await updateDirectoryUser(tenant, user.id, changed(user, draft)));
-      notices.done("The user is saved.");
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    onSaved(await updateDirectoryUser(tenant, user.id, changed(user, draft)));
+    return "The user is saved.";
   }
   const text = (member: "displayName" | "givenName" | "familyName" | "userName") => ({
     id: `detail-${member}`,
@@ -192,7 +186,7 @@ function DetailsForm(props: { tenant: string; user: DirectoryUser; onSaved: (use
       className="v-form v-form--page"
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        void save(set);
       }}
     >
       <TextInput {...text("displayName")} labelText="Display name" />
@@ -216,9 +210,9 @@ function DetailsForm(props: { tenant: string; user: DirectoryUser; onSaved: (use
         onChange={(_, { checked }) => setDraft({ ...draft, active: checked })}
       />
       <div>
-        <Button type="submit" kind="secondary" disabled={busy}>
+        <BusyButton type="submit" kind="secondary" busy={busy}>
           {busy ? "Saving…" : "Save details"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );

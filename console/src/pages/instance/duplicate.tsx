@@ -4,10 +4,11 @@ import { Button, Checkbox, FormGroup, Select, SelectItem, Tag } from "@carbon/re
 import { duplicate, type DuplicateAnswer, type DuplicateRequest } from "../../api/management";
 import { listAllInstances, type Instance } from "../../api/platform";
 import { sentenceOf } from "../../api/errors";
+import { BusyButton } from "../../ui/busy-button";
 import { Listing } from "../../ui/listing";
 import { Empty, Loaded, Loading, useLoad } from "../../ui/load";
 import { Told } from "../../ui/notices";
-import { Page, Section } from "../../ui/page";
+import { focusHeading, Page, Section } from "../../ui/page";
 import { familyTitle, outcomesOf, OUTCOMES, type Outcome } from "./duplicate-words";
 import { useInstance } from "./layout";
 
@@ -88,6 +89,7 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
     setError("");
     try {
       setResult(await duplicate(instance.guid, { ...asked, dryRun: false }));
+      focusHeading();
     } catch (thrown) {
       setError(sentenceOf(thrown));
     } finally {
@@ -172,9 +174,14 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
         </FormGroup>
         {error && <Told kind="error" text={error} />}
         <div>
-          <Button type="submit" kind={preview ? "tertiary" : "primary"} disabled={!source || busy !== ""}>
+          <BusyButton
+            type="submit"
+            kind={preview ? "tertiary" : "primary"}
+            busy={busy !== ""}
+            disabled={!source}
+          >
             {preview ? "Preview again" : "Preview"}
-          </Button>
+          </BusyButton>
         </div>
       </form>
       {busy === "preview" && <Loading what="Comparing the two instances" />}
@@ -186,13 +193,15 @@ function DuplicateForm({ instance, others }: { instance: Instance; others: Insta
           <OutcomeTable
             answer={preview.answer}
             ticked={preview.ticked}
-            onToggle={busy ? undefined : (family, wanted) => toggleFamily(preview, family, wanted)}
+            onToggle={
+              busy === "apply" ? undefined : (family, wanted) => toggleFamily(preview, family, wanted)
+            }
           />
           <Warnings answer={preview.answer} />
           <div className="v-actions">
-            <Button disabled={busy !== "" || changes === 0} onClick={() => void apply(preview.asked)}>
+            <BusyButton busy={busy !== ""} disabled={changes === 0} onClick={() => void apply(preview.asked)}>
               {busy === "apply" ? "Applying…" : "Apply"}
-            </Button>
+            </BusyButton>
             {changes === 0 && <p>There is nothing to change: the ticked settings are equal already.</p>}
           </div>
         </Section>

@@ -1,8 +1,8 @@
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { Button } from "@carbon/react";
 import { sentenceOf } from "../../api/errors";
 import { startBundleExport } from "../../api/transfer";
+import { BusyButton } from "../../ui/busy-button";
 import { Page } from "../../ui/page";
 import { Told } from "../../ui/notices";
 import { DaysField, daysReady } from "./file-fields";
@@ -18,7 +18,7 @@ export default function ExportBundle() {
   const [days, setDays] = useState("7");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
-  const ready = !busy && secretReady(secret) && daysReady(days);
+  const ready = secretReady(secret) && daysReady(days);
   async function start() {
     setBusy(true);
     setError("");
@@ -54,9 +54,9 @@ export default function ExportBundle() {
         <DaysField days={days} onChange={setDays} />
         {error && <Told kind="error" text={error} />}
         <div>
-          <Button type="submit" disabled={!ready}>
+          <BusyButton type="submit" busy={busy} disabled={!ready}>
             {busy ? "Starting…" : error ? "Try again" : "Start the export"}
-          </Button>
+          </BusyButton>
         </div>
       </form>
     </Page>

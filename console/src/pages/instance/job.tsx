@@ -1,15 +1,15 @@
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
-import { Button } from "@carbon/react";
 import { ApiError } from "../../api/errors";
 import { deleteJob, hasEnded, isLive, pauseJob, resumeJob, type Job } from "../../api/jobs";
+import { BusyButton } from "../../ui/busy-button";
 import { CopyList } from "../../ui/copy";
 import { ConfirmDialog } from "../../ui/dialog";
 import { fileName } from "../../ui/download";
 import { count, date, perSecond, timeTaken } from "../../ui/format";
 import { Failed, Loading } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
-import { Page, Section } from "../../ui/page";
+import { focusHeading, Page, Section } from "../../ui/page";
 import { JobCounts, JobProgress, JobTroubles, SaveButton, StateTag } from "./job-parts";
 import { JobReport } from "./job-report";
 import { isImport, kindOf, policyOf } from "./job-words";
@@ -185,6 +185,7 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
   const pause = () =>
     act(async () => {
       followed.put(await pauseJob(guid, job.id));
+      focusHeading();
       stopUpload(job.id);
     });
   const resume = () =>
@@ -192,6 +193,7 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
       try {
         const resumed = await resumeJob(guid, job.id);
         followed.put(resumed);
+        focusHeading();
         if (stream && resumed.waitsForInput) await navigate(sendAgain);
       } catch (error) {
         if (!stream || !(error instanceof ApiError) || error.code !== "NEEDS_INPUT") throw error;
@@ -203,9 +205,9 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
   return (
     <>
       {isLive(job) && (
-        <Button kind="tertiary" size="md" disabled={busy} onClick={() => void pause()}>
+        <BusyButton kind="tertiary" size="md" busy={busy} onClick={() => void pause()}>
           Pause
-        </Button>
+        </BusyButton>
       )}
       {job.state === "paused" &&
         (job.kind === "users_import" ? (
@@ -213,13 +215,13 @@ function Actions({ job, followed }: { job: Job; followed: FollowedJob }) {
             Send the file again
           </Link>
         ) : (
-          <Button size="md" disabled={busy} onClick={() => void resume()}>
+          <BusyButton size="md" busy={busy} onClick={() => void resume()}>
             Resume
-          </Button>
+          </BusyButton>
         ))}
-      <Button kind="danger--tertiary" size="md" disabled={busy} onClick={() => setAsking(true)}>
+      <BusyButton kind="danger--tertiary" size="md" busy={busy} onClick={() => setAsking(true)}>
         {ended ? "Remove from the list" : "Cancel the job"}
-      </Button>
+      </BusyButton>
       {asking && (
         <ConfirmDialog
           title={ended ? "Remove this job from the list?" : "Cancel this job?"}

@@ -1,6 +1,6 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "react-router";
-import { Button, Checkbox, FormGroup, TextArea } from "@carbon/react";
+import { Checkbox, FormGroup, TextArea } from "@carbon/react";
 import {
   getUserRoles,
   listRoles,
@@ -10,8 +10,8 @@ import {
   type Role,
   type RoleRef,
 } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { Empty, Loaded, useLoad } from "../../ui/load";
-import { useNotices } from "../../ui/notices";
 import { useSaving } from "../../ui/use-saving";
 import { Section } from "../../ui/page";
 import { useInstance } from "./layout";
@@ -19,36 +19,20 @@ import { useInstance } from "./layout";
 /** Custom attributes as JSON. */
 export function AttributesSection(props: { tenant: string; profile: Profile; onSaved: () => void }) {
   const { tenant, profile, onSaved } = props;
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const before = JSON.stringify(profile.attributes ?? {}, null, 2);
   const [text, setText] = useState(before);
   const [invalid, setInvalid] = useState("");
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    const parsed = parseObject(text);
-    if (typeof parsed === "string") {
-      setInvalid(parsed);
-      return;
-    }
-    setBusy(true);
-    setInvalid("");
-    notices.clear();
-    try {
-      const saved = await setAttributes(tenant, profile.id, parsed);
-      const kept = saved?.attributes ?? parsed;
-      setText(JSON.stringify(kept, null, 2));
-      const left = Object.keys(kept).filter((name) => !(name in parsed));
-      notices.done(
-        left.length > 0
-          ? `The attributes are saved. The service keeps attributes that a change leaves out: ${left.join(", ")}.`
-          : "The attributes are saved.",
-      );
-      onSaved();
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  const field = useRef<HTMLTextAreaElement>(null);
+  async function set(wanted: Record<string, unknown>) {
+    const saved = await setAttributes(tenant, profile.id, wanted);
+    const kept = saved?.attributes ?? wanted;
+    setText(JSON.stringify(kept, null, 2));
+    onSaved();
+    const left = Object.keys(kept).filter((name) => !(name in wanted));
+    return left.length > 0
+      ? `The attributes are saved. The service keeps attributes that a change leaves out: ${left.join(", ")}.`
+      : "The attributes are saved.";
   }
   return (
     <Section
@@ -59,11 +43,18 @@ export function AttributesSection(props: { tenant: string; profile: Profile; onS
         className="v-form v-form--page"
         onSubmit={(event) => {
           event.preventDefault();
-          void save();
+          const parsed = parseObject(text);
+          if (typeof parsed === "string") {
+            setInvalid(parsed);
+            return;
+          }
+          setInvalid("");
+          void save(() => set(parsed));
         }}
       >
         <TextArea
           id="attributes"
+          ref={field}
           className="v-mono"
           labelText="Attributes"
           rows={Math.min(16, Math.max(4, text.split("\n").length))}
@@ -77,20 +68,21 @@ export function AttributesSection(props: { tenant: string; profile: Profile; onS
           }}
         />
         <div className="v-actions">
-          <Button type="submit" kind="secondary" disabled={busy}>
+          <BusyButton type="submit" kind="secondary" busy={busy}>
             {busy ? "Saving…" : "Save attributes"}
-          </Button>
+          </BusyButton>
           {text !== before && (
-            <Button
+            <BusyButton
               kind="ghost"
-              disabled={busy}
+              busy={busy}
               onClick={() => {
                 setText(before);
                 setInvalid("");
+                field.current?.focus();
               }}
             >
               Undo changes
-            </Button>
+            </BusyButton>
           )}
         </div>
       </form>
@@ -157,9 +149,9 @@ function UserRolesForm({ profileId, all, own }: { profileId: string; all: Role[]
         ))}
       </FormGroup>
       <div>
-        <Button type="submit" kind="secondary" disabled={busy}>
+        <BusyButton type="submit" kind="secondary" busy={busy}>
           {busy ? "Saving…" : "Save roles"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );

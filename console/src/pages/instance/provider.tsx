@@ -1,12 +1,14 @@
 import { useState } from "react";
 import { useParams } from "react-router";
-import { Button, Toggle } from "@carbon/react";
+import { Toggle } from "@carbon/react";
 import { getProvider, setProvider, type Provider } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { CopyList } from "../../ui/copy";
 import { date } from "../../ui/format";
 import { Loaded, useLoad } from "../../ui/load";
-import { Told, useNotices } from "../../ui/notices";
+import { Told } from "../../ui/notices";
 import { Page, Section } from "../../ui/page";
+import { useSaving } from "../../ui/use-saving";
 import NotFound from "../not-found";
 import { useInstance } from "./layout";
 import { PROVIDERS, type ProviderInfo } from "./provider-names";
@@ -43,28 +45,19 @@ function ProviderForm({
   provider: Provider;
   tenant: string;
 }) {
-  const notices = useNotices();
+  const { busy, save } = useSaving();
   const [active, setActive] = useState(provider.isActive);
   const [config, setConfig] = useState<Config>(provider.config ?? {});
   const [answer, setAnswer] = useState(provider);
-  const [busy, setBusy] = useState(false);
-  async function save() {
-    setBusy(true);
-    notices.clear();
-    try {
-      const saved = await setProvider(tenant, info.name, {
-        isActive: active,
-        config: sendable(info, config),
-      });
-      setAnswer({ ...answer, ...saved });
-      setActive(saved.isActive);
-      setConfig(saved.config ?? config);
-      notices.done(`${info.title} is saved.`);
-    } catch (error) {
-      notices.failed(error);
-    } finally {
-      setBusy(false);
-    }
+  async function set() {
+    const saved = await setProvider(tenant, info.name, {
+      isActive: active,
+      config: sendable(info, config),
+    });
+    setAnswer({ ...answer, ...saved });
+    setActive(saved.isActive);
+    setConfig(saved.config ?? config);
+    return `${info.title} is saved.`;
   }
   const fields = { config, set: (change: Config) => setConfig({ ...config, ...change }) };
   return (
@@ -74,7 +67,7 @@ function ProviderForm({
         autoComplete="off"
         onSubmit={(event) => {
           event.preventDefault();
-          void save();
+          void save(set);
         }}
       >
         <Toggle
@@ -93,9 +86,9 @@ function ProviderForm({
         {info.name === "saml" && <SamlFields {...fields} />}
         <CertificateChecks answer={answer} />
         <div>
-          <Button type="submit" disabled={busy}>
+          <BusyButton type="submit" busy={busy}>
             {busy ? "Saving…" : "Save"}
-          </Button>
+          </BusyButton>
         </div>
       </form>
       <ForTheProvider info={info} answer={answer} tenant={tenant} />

@@ -67,9 +67,11 @@ function ProviderCard({ info, tenant }: { info: ProviderInfo; tenant: string }) 
               labelText={`${info.title} is used for sign-in`}
               labelA="Off"
               labelB="On"
-              disabled={busy}
+              aria-disabled={busy || undefined}
               toggled={provider.isActive}
-              onToggle={(on) => void turn(provider, on)}
+              onToggle={(on) => {
+                if (!busy) void turn(provider, on);
+              }}
             />
             <Link
               className="cds--btn cds--btn--ghost cds--btn--sm"

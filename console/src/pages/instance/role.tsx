@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
-import { Button, Checkbox, FormGroup, TextArea, TextInput } from "@carbon/react";
+import { Checkbox, FormGroup, TextArea, TextInput } from "@carbon/react";
 import {
   createRole,
   getRole,
@@ -11,6 +11,7 @@ import {
   type Role,
   type RoleAccess,
 } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { Loaded, useLoad } from "../../ui/load";
 import { useNotices } from "../../ui/notices";
 import { Page } from "../../ui/page";
@@ -116,9 +117,9 @@ function RoleForm({ tenant, role, offers }: { tenant: string; role: Role | null;
         </p>
       )}
       <div className="v-actions">
-        <Button type="submit" disabled={busy || name.trim() === ""}>
+        <BusyButton type="submit" busy={busy} disabled={name.trim() === ""}>
           {busy ? "Saving…" : role ? "Save role" : "Create role"}
-        </Button>
+        </BusyButton>
         <Link className="cds--btn cds--btn--ghost" to={`/instances/${tenant}/roles`}>
           Cancel
         </Link>

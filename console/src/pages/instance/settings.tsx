@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { Button, Checkbox, TextArea } from "@carbon/react";
+import { Checkbox, TextArea } from "@carbon/react";
 import {
   getRedirectUris,
   getSso,
@@ -8,6 +8,7 @@ import {
   setTokens,
   type TokensConfig,
 } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { Loaded, useLoad } from "../../ui/load";
 import { linesOf } from "../../ui/format";
 import { Page, Section } from "../../ui/page";
@@ -111,9 +112,9 @@ function TokensForm({ tenant, config }: { tenant: string; config: TokensConfig }
         />
       )}
       <div>
-        <Button type="submit" disabled={busy}>
+        <BusyButton type="submit" busy={busy}>
           {busy ? "Saving…" : "Save lifetimes"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );
@@ -150,9 +151,9 @@ function RedirectForm({ tenant, uris }: { tenant: string; uris: string[] }) {
         onChange={(event) => setText(event.target.value)}
       />
       <div>
-        <Button type="submit" disabled={busy}>
+        <BusyButton type="submit" busy={busy}>
           {busy ? "Saving…" : "Save redirect URIs"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );

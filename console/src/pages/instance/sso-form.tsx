@@ -1,6 +1,7 @@
 import { useState } from "react";
-import { Button, Checkbox, TextArea } from "@carbon/react";
+import { Checkbox, TextArea } from "@carbon/react";
 import { setSso, type SsoConfig } from "../../api/management";
+import { BusyButton } from "../../ui/busy-button";
 import { linesOf } from "../../ui/format";
 import { useSaving } from "../../ui/use-saving";
 import { LifetimeSelect } from "./lifetime-select";
@@ -55,9 +56,9 @@ export function SsoForm({ tenant, config }: { tenant: string; config: SsoConfig 
         </>
       )}
       <div>
-        <Button type="submit" disabled={busy}>
+        <BusyButton type="submit" busy={busy}>
           {busy ? "Saving…" : "Save single sign-on"}
-        </Button>
+        </BusyButton>
       </div>
     </form>
   );

@@ -1,0 +1,1 @@
+import{Q as e,v as t}from"./page-DmVVdGBi.js";var n=e();function r({busy:e,onClick:r,...i}){return(0,n.jsx)(t,{...i,"aria-disabled":e||void 0,className:e?`cds--btn--disabled`:void 0,onClick:t=>{e?t.preventDefault():r?.(t)}})}export{r as t};

@@ -1,1 +1,0 @@
-import{t as e}from"./page-tabs-_zLSy6Pm.js";import{Y as t}from"./load-DpKIl8KI.js";var n=t();function r(){return(0,n.jsx)(e,{label:`Instances by state`,tabs:[{to:`/instances`,text:`In use`},{to:`/instances/deleted`,text:`Deleted`}]})}export{r as t};

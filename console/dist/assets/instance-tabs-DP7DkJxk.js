@@ -1,0 +1,1 @@
+import{t as e}from"./page-tabs-BI6tI0aN.js";import{Q as t}from"./page-DmVVdGBi.js";var n=t();function r(){return(0,n.jsx)(e,{label:`Instances by state`,tabs:[{to:`/instances`,text:`In use`},{to:`/instances/deleted`,text:`Deleted`}]})}export{r as t};

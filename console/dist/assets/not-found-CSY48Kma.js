@@ -1,0 +1,1 @@
+import{Q as e,i as t,ot as n,t as r}from"./page-DmVVdGBi.js";var i=e();function a(){return(0,i.jsx)(r,{title:`Page not found`,children:(0,i.jsx)(t,{title:`There is no page at this address`,action:(0,i.jsx)(n,{className:`cds--btn cds--btn--primary`,to:`/instances`,children:`See all instances`}),children:`The link may be old or mistyped.`})})}export{a as default};

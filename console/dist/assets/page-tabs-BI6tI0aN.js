@@ -1,0 +1,1 @@
+import{Q as e,st as t}from"./page-DmVVdGBi.js";var n=e();function r({label:e,tabs:r}){return(0,n.jsx)(`nav`,{"aria-label":e,className:`v-tabs`,children:r.map(e=>(0,n.jsx)(t,{to:e.to,end:!0,children:e.text},e.to))})}export{r as t};

@@ -1,1 +1,0 @@
-import{Y as e,it as t}from"./load-DpKIl8KI.js";var n=e();function r({label:e,tabs:r}){return(0,n.jsx)(`nav`,{"aria-label":e,className:`v-tabs`,children:r.map(e=>(0,n.jsx)(t,{to:e.to,end:!0,children:e.text},e.to))})}export{r as t};

@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime-WkwZ5CU-.js";import{c as t,ht as n}from"./load-DpKIl8KI.js";var r=e(n(),1);function i(){let e=t(),[n,i]=(0,r.useState)(!1);async function a(t){i(!0),e.clear();try{e.done(await t())}catch(t){e.failed(t)}finally{i(!1)}}return{busy:n,save:a}}export{i as t};

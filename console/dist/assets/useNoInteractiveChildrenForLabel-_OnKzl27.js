@@ -1,0 +1,1 @@
+import{N as e,x as t}from"./page-DmVVdGBi.js";var n=(n,r)=>{let i=e(`enable-v12-release`),a=`${r}. Render interactive content as a sibling of the label or use the \`decorator\` prop when available`;t(n,a,{shouldThrow:i})};export{n as t};
