@@ -310,13 +310,7 @@ async fn read(mut form: Form, pieces: &mpsc::Sender<Result<Upload, Broken>>) -> 
     let mut seen = Vec::new();
     while let Some(mut field) = form.next().await? {
         let name = field.name().to_owned();
-        let kind = FIELDS
-            .iter()
-            .position(|names| names.contains(&name.as_str()));
-        if kind.is_some_and(|kind| seen.contains(&kind)) {
-            return Err(Broken(format!("{name}: was sent twice.")));
-        }
-        seen.extend(kind);
+        once(&name, &mut seen)?;
         if name == "file" {
             while let Some(bytes) = field.chunk().await? {
                 // Once nobody takes the file any more the rest is not read.
@@ -343,6 +337,16 @@ const FIELDS: [&[&str]; 3] = [
     &["encryptionSecret", "encryption_secret"],
     &["emailAddress"],
 ];
+
+/// Refuses a field that came before.
+fn once(name: &str, seen: &mut Vec<usize>) -> Result<(), Broken> {
+    let kind = FIELDS.iter().position(|names| names.contains(&name));
+    if kind.is_some_and(|kind| seen.contains(&kind)) {
+        return Err(Broken(format!("{name}: was sent twice.")));
+    }
+    seen.extend(kind);
+    Ok(())
+}
 
 fn field_of(name: &str, text: Zeroizing<String>) -> Option<Upload> {
     match name {
