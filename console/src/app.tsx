@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from "react";
 import { Navigate, Route, Routes } from "react-router";
 import { snapshot, subscribe } from "./api/session";
+import { CrashBoundary } from "./ui/crash";
 import { Frame } from "./ui/frame";
 import { lazyPage } from "./ui/lazy-page";
 import { SignIn } from "./pages/sign-in";
@@ -36,39 +37,41 @@ export function App() {
   const session = useSyncExternalStore(subscribe, snapshot);
   if (!session.signedIn) return <SignIn reason={session.reason} />;
   return (
-    <Routes>
-      <Route element={<Frame />}>
-        <Route index element={<Navigate to="/instances" replace />} />
-        <Route path="instances" element={<Instances />} />
-        <Route path="instances/deleted" element={<DeletedInstances />} />
-        <Route path="instances/:tenant" element={<InstanceLayout />}>
-          <Route index element={<Overview />} />
-          <Route path="providers" element={<Providers />} />
-          <Route path="providers/:name" element={<ProviderPage />} />
-          <Route path="duplicate" element={<Duplicate />} />
-          <Route path="settings" element={<Settings />} />
-          <Route path="applications" element={<Applications />} />
-          <Route path="applications/:clientId" element={<ApplicationPage />} />
-          <Route path="roles" element={<Roles />} />
-          <Route path="roles/:roleId" element={<RolePage />} />
-          <Route path="users" element={<Navigate to="directory" replace />} />
-          <Route path="users/directory" element={<DirectoryUsers />} />
-          <Route path="users/directory/export" element={<ExportUsers kind="directory" />} />
-          <Route path="users/directory/import" element={<ImportUsers kind="directory" />} />
-          <Route path="users/directory/:userId" element={<DirectoryUserPage />} />
-          <Route path="users/profiles" element={<Profiles />} />
-          <Route path="users/profiles/export" element={<ExportUsers kind="profiles" />} />
-          <Route path="users/profiles/import" element={<ImportUsers kind="profiles" />} />
-          <Route path="users/profiles/:userId" element={<ProfilePage />} />
-          <Route path="jobs" element={<Jobs />} />
-          <Route path="jobs/export-bundle" element={<ExportBundle />} />
-          <Route path="jobs/import-bundle" element={<ImportBundle />} />
-          <Route path="jobs/:jobId" element={<JobPage />} />
+    <CrashBoundary path="">
+      <Routes>
+        <Route element={<Frame />}>
+          <Route index element={<Navigate to="/instances" replace />} />
+          <Route path="instances" element={<Instances />} />
+          <Route path="instances/deleted" element={<DeletedInstances />} />
+          <Route path="instances/:tenant" element={<InstanceLayout />}>
+            <Route index element={<Overview />} />
+            <Route path="providers" element={<Providers />} />
+            <Route path="providers/:name" element={<ProviderPage />} />
+            <Route path="duplicate" element={<Duplicate />} />
+            <Route path="settings" element={<Settings />} />
+            <Route path="applications" element={<Applications />} />
+            <Route path="applications/:clientId" element={<ApplicationPage />} />
+            <Route path="roles" element={<Roles />} />
+            <Route path="roles/:roleId" element={<RolePage />} />
+            <Route path="users" element={<Navigate to="directory" replace />} />
+            <Route path="users/directory" element={<DirectoryUsers />} />
+            <Route path="users/directory/export" element={<ExportUsers kind="directory" />} />
+            <Route path="users/directory/import" element={<ImportUsers kind="directory" />} />
+            <Route path="users/directory/:userId" element={<DirectoryUserPage />} />
+            <Route path="users/profiles" element={<Profiles />} />
+            <Route path="users/profiles/export" element={<ExportUsers kind="profiles" />} />
+            <Route path="users/profiles/import" element={<ImportUsers kind="profiles" />} />
+            <Route path="users/profiles/:userId" element={<ProfilePage />} />
+            <Route path="jobs" element={<Jobs />} />
+            <Route path="jobs/export-bundle" element={<ExportBundle />} />
+            <Route path="jobs/import-bundle" element={<ImportBundle />} />
+            <Route path="jobs/:jobId" element={<JobPage />} />
+          </Route>
+          <Route path="outbox" element={<Outbox />} />
+          <Route path="outbox/:mailId" element={<OutboxMailPage />} />
+          <Route path="*" element={<NotFound />} />
         </Route>
-        <Route path="outbox" element={<Outbox />} />
-        <Route path="outbox/:mailId" element={<OutboxMailPage />} />
-        <Route path="*" element={<NotFound />} />
-      </Route>
-    </Routes>
+      </Routes>
+    </CrashBoundary>
   );
 }

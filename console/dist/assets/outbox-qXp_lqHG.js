@@ -1,1 +1,0 @@
-import{a as e,i as t}from"./request-Dn2gAc_O.js";function n(e){return e?.startsWith(`/v1/outbox?`)?t(e):t(`/v1/outbox`,{query:{limit:50}})}function r(n){return t(`/v1/outbox/${e(n)}`)}export{n,r as t};
