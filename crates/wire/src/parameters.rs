@@ -192,12 +192,21 @@ mod tests {
             assert_eq!(read.all("resource"), ["a", "b"]);
             assert_eq!(read.all("audience"), [""; 0]);
         }
-        let nested = Parameters::from_json(br#"{"resource":[["a"]]}"#).err();
-        assert_eq!(nested, Some(ParameterError::NoObject));
+        let nested = Parameters::from_json(br#"{"resource":[["a"],"b"]}"#).unwrap();
+        assert_eq!(nested.all("resource"), [r#"["a"]"#, "b"]);
     }
 
     #[test]
-    fn repeated_and_nested_parameters_are_refused() {
+    fn what_is_no_text_counts_as_its_json() {
+        let body = br#"{"claims":{"id_token":{"a":null}},"n":1.50,"t":true,"z":null,"code":["1"]}"#;
+        let read = Parameters::from_json(body).unwrap();
+        assert_eq!(read.get("claims"), Some(r#"{"id_token":{"a":null}}"#));
+        assert_eq!((read.get("n"), read.get("t")), (Some("1.5"), Some("true")));
+        assert_eq!((read.get("z"), read.get("code")), (None, Some(r#"["1"]"#)));
+    }
+
+    #[test]
+    fn repeated_parameters_and_other_bodies_are_refused() {
         assert_eq!(
             Parameters::from_form(b"code=1&code=2").err(),
             Some(ParameterError::Repeated(String::from("code")))
@@ -205,10 +214,6 @@ mod tests {
         assert_eq!(
             Parameters::from_json(br#"{"code":"1","code":"2"}"#).err(),
             Some(ParameterError::Repeated(String::from("code")))
-        );
-        assert_eq!(
-            Parameters::from_json(br#"{"code":["1"]}"#).err(),
-            Some(ParameterError::NoObject)
         );
         assert_eq!(
             Parameters::from_json(b"[1]").err(),
