@@ -141,9 +141,9 @@ impl HasherPool {
     }
 }
 
-/// How much nicer hashing threads are than the rest of the process: of a core that both want they get somewhat more than a quarter.
+/// How much nicer hashing threads are than the rest of the process: of a core that both want they get about a quarter.
 #[cfg(target_os = "linux")]
-const NICER: i32 = 4;
+const NICER: i32 = 5;
 
 /// Lets the calling thread give way to those that serve requests, so that a flood of sign-ins slows nothing but sign-ins. Where nothing else
 /// wants the cores it costs nothing. On Linux niceness belongs to a thread; elsewhere to the process, where there is nothing to win.
