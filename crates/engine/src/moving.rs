@@ -13,6 +13,7 @@ mod directory_apply;
 mod directory_export;
 mod directory_import;
 mod directory_record;
+mod directory_update;
 mod export_stream;
 mod feed;
 mod import_job;

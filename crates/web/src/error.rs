@@ -120,8 +120,15 @@ async fn in_dialect(path: &str, response: Response) -> Response {
     told
 }
 
-/// Whether an error has no body, or bare text that no dialect of ours writes.
-fn is_bare(response: &Response) -> bool {
+/// Whether an answer below a plane is an error without a body, or with bare text that no dialect of ours writes. Pages for people may have
+/// such text.
+fn is_bare(path: &str, response: &Response) -> bool {
+    if ["/docs", "/console"]
+        .iter()
+        .any(|pages| path.starts_with(pages))
+    {
+        return false;
+    }
     let kind = response.headers().get(header::CONTENT_TYPE);
     response.status().is_client_error()
         && kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))

@@ -42,7 +42,7 @@ struct Untraced(Value);
 pub(crate) async fn trace(State(app): State<App>, request: Request, next: Next) -> Response {
     let (uri, head) = (request.uri().clone(), request.method() == Method::HEAD);
     let mut response = next.run(request).await;
-    if !head && super::is_bare(&response) {
+    if !head && super::is_bare(uri.path(), &response) {
         response = super::in_dialect(uri.path(), response).await;
     }
     let Some(Untraced(mut body)) = response.extensions_mut().remove::<Untraced>() else {

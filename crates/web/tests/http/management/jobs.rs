@@ -14,6 +14,9 @@ mod streams;
 mod updated;
 
 use serde_json::{Value, json};
+use vestibule_bundle::{BundleWriter, Person, Source};
+use vestibule_crypto::random::SystemRandom;
+use vestibule_model::{id::TenantId, time::Timestamp};
 use vestibule_testkit::TestResponse;
 
 use crate::instance::Instance;
@@ -100,6 +103,40 @@ async fn report(at: &Instance<'_>, job: &Value) -> Vec<(u64, String, String)> {
             )
         })
         .collect()
+}
+
+/// A bundle of these people.
+fn bundle_of(people: &[Value]) -> Vec<u8> {
+    let source = Source {
+        instance: TenantId::parse("5c5d7b0e-6a3f-4a55-9d0c-0f4a8f0f1e11").unwrap(),
+        name: String::from("elsewhere"),
+        region: String::from("local"),
+        version: String::from("1"),
+        predicate: None,
+    };
+    let random = SystemRandom::new();
+    let now = Timestamp::from_millis(1_790_000_000_000);
+    let mut writer = BundleWriter::new(Vec::new(), SECRET, source, now, &random).unwrap();
+    for person in people {
+        let person = Person::from_line(person.to_string().as_bytes()).unwrap();
+        writer.write(&person).unwrap();
+    }
+    writer.finish().unwrap().0
+}
+
+/// Imports a bundle; the job when it has ended.
+async fn import_bundle(at: &Instance<'_>, query: &str, secret: &str, file: Vec<u8>) -> Value {
+    let started = at
+        .request("post", &format!("bundle/import?{query}"))
+        .header("X-Vestibule-Encryption-Secret", secret)
+        .body(file)
+        .send()
+        .await
+        .expect(202)
+        .json();
+    work(at).await;
+    at.get(&format!("jobs/{}", started["id"].as_str().unwrap()))
+        .await
 }
 
 /// Lets a worker go on with jobs until none waits.

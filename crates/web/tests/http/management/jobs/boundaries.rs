@@ -6,7 +6,7 @@ use vestibule_crypto::random::{Random, SeededRandom};
 use vestibule_model::{id::TenantId, time::Timestamp};
 use vestibule_testkit::{Conditions, TestServer, on_each_engine};
 
-use super::{SECRET, export, import, lines, ndjson, report, with_roles, work};
+use super::{SECRET, export, import, import_bundle, lines, ndjson, report, with_roles};
 use crate::instance::Instance;
 
 /// Sizes of a transaction: each record alone, two by two, some, and all.
@@ -165,17 +165,7 @@ fn profile(number: u32, identities: &[&str]) -> Value {
 }
 
 async fn unpack(at: &Instance<'_>, query: &str, file: Vec<u8>) -> Value {
-    let started = at
-        .request("post", &format!("bundle/import?{query}"))
-        .header("X-Vestibule-Encryption-Secret", SECRET)
-        .body(file)
-        .send()
-        .await
-        .expect(202)
-        .json();
-    work(at).await;
-    at.get(&format!("jobs/{}", started["id"].as_str().unwrap()))
-        .await
+    import_bundle(at, query, SECRET, file).await
 }
 
 on_each_engine! {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use vestibule_testkit::on_each_engine;
 
-use super::{JOB, SECRET, export, import, lines, ndjson, record, report, with_roles, work};
+use super::{
+    JOB, SECRET, export, import, import_bundle, lines, ndjson, record, report, with_roles, work,
+};
 use crate::instance::{Instance, refused};
 
 /// Makes a bundle; its bytes and its job.
@@ -23,21 +25,6 @@ async fn bundle(at: &Instance<'_>) -> (Vec<u8>, Value) {
         .await
         .expect(200);
     (file.body, job)
-}
-
-/// Imports a bundle; the job when it has ended.
-async fn unpack(at: &Instance<'_>, query: &str, secret: &str, file: Vec<u8>) -> Value {
-    let started = at
-        .request("post", &format!("bundle/import?{query}"))
-        .header("X-Vestibule-Encryption-Secret", secret)
-        .body(file)
-        .send()
-        .await
-        .expect(202)
-        .json();
-    work(at).await;
-    at.get(&format!("jobs/{}", started["id"].as_str().unwrap()))
-        .await
 }
 
 /// An instance with people of every kind.
@@ -98,23 +85,23 @@ on_each_engine! {
         let verified = vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle");
         assert_eq!((verified.counts.people, verified.counts.directory, verified.counts.future), (1103, 1101, 1));
         assert_eq!(json!(verified.content_digest.to_string()), made["digest"]);
-        let job = unpack(&target, "", SECRET, file.clone()).await;
+        let job = import_bundle(&target, "", SECRET, file.clone()).await;
         assert_eq!((&job["state"], &job["counts"]["added"], &job["counts"]["failed"]), (&json!("succeeded"), &json!(1103), &json!(0)), "{job}");
         let (_, again) = bundle(&target).await;
         assert_eq!(again["digest"], made["digest"]);
         // Once more: everybody is there.
-        let job = unpack(&target, "", SECRET, file.clone()).await;
+        let job = import_bundle(&target, "", SECRET, file.clone()).await;
         assert_eq!((&job["counts"]["added"], &job["counts"]["failed"]), (&json!(0), &json!(1103)), "{job}");
-        let job = unpack(&target, "on_conflict=skip", SECRET, file).await;
+        let job = import_bundle(&target, "on_conflict=skip", SECRET, file).await;
         assert_eq!(job["counts"]["skipped"], 1103, "{job}");
     }
 
     async fn ids_can_be_given_anew(server) {
         let (source, target) = (peopled(&server, "source").await, with_roles(&server, "target").await);
         let (file, _) = bundle(&source).await;
-        let rehearsed = unpack(&target, "ids=remap&dry_run=true", SECRET, file.clone()).await;
+        let rehearsed = import_bundle(&target, "ids=remap&dry_run=true", SECRET, file.clone()).await;
         assert_eq!(rehearsed["counts"]["added"], 1103, "{rehearsed}");
-        let job = unpack(&target, "ids=remap", SECRET, file.clone()).await;
+        let job = import_bundle(&target, "ids=remap", SECRET, file.clone()).await;
         assert_eq!(job["counts"]["added"], 1103, "{job}");
         let map = target.request("get", &format!("jobs/{}/map", job["id"].as_str().unwrap())).send().await.expect(200).text();
         let map = lines(&map);
@@ -132,7 +119,7 @@ on_each_engine! {
         let other = json!([{"id": "7ae804f3-0ed3-45f0-bc6b-1c6af868e6d6", "identities": [{"provider": "google", "id": "someone else"}], "attributes": {}}]);
         target.post("users/import", json!({"users": other})).await.expect(200);
         let (file, _) = bundle(&source).await;
-        let job = unpack(&target, "", SECRET, file).await;
+        let job = import_bundle(&target, "", SECRET, file).await;
         assert_eq!((&job["counts"]["added"], &job["counts"]["failed"]), (&json!(1102), &json!(1)), "{job}");
         let codes: Vec<String> = report(&target, &job).await.into_iter().map(|(_, _, code)| code).collect();
         assert_eq!(codes, ["id_taken"]);
@@ -156,7 +143,7 @@ on_each_engine! {
             let manifest = vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle");
             assert_eq!(manifest.source.predicate.as_ref(), Some(&predicate));
             people += manifest.counts.people;
-            let job = unpack(&target, "", SECRET, file).await;
+            let job = import_bundle(&target, "", SECRET, file).await;
             assert_eq!((&job["state"], &job["counts"]["failed"], job.get("where")), (&json!("succeeded"), &json!(0), None), "{job}");
             assert!(job["warnings"].to_string().contains("The bundle is a part"), "{job}");
             assert!(job["warnings"][0].as_str().unwrap().ends_with(&predicate), "{job}");
@@ -164,7 +151,7 @@ on_each_engine! {
         let (file, made) = bundle(&source).await;
         assert_eq!((json!(people), json!(digest.to_string()), made.get("where")), (made["counts"]["done"].clone(), made["digest"].clone(), None));
         assert_eq!(vestibule_bundle::verify(file.as_slice(), SECRET).expect("a bundle").source.predicate, None);
-        let job = unpack(&target, "on_conflict=skip", SECRET, file).await;
+        let job = import_bundle(&target, "on_conflict=skip", SECRET, file).await;
         assert_eq!((&job["counts"]["added"], &job["warnings"]), (&json!(0), &json!([])), "{job}");
     }
 
@@ -182,7 +169,7 @@ on_each_engine! {
             (SECRET, file[..file.len() - 10].to_vec(), "TRUNCATED", "the end of the archive"),
             (SECRET, b"not a bundle at all".to_vec(), "NOT_A_BUNDLE", "the header"),
         ] {
-            let job = unpack(&target, "", secret, bytes).await;
+            let job = import_bundle(&target, "", secret, bytes).await;
             assert_eq!((&job["error"]["record"], &job["error"]["place"]), (&json!(null), &json!(place)), "{job}");
             assert_eq!((&job["state"], &job["error"]["code"], &job["counts"]["done"]), (&json!("failed"), &json!(code), &json!(0)), "{job}");
         }
@@ -250,7 +237,7 @@ on_each_engine! {
                 .json();
             assert_eq!(sent["uploaded"], part, "{sent}");
         }
-        let job = unpack(&target, &format!("job={JOB}"), SECRET, file).await;
+        let job = import_bundle(&target, &format!("job={JOB}"), SECRET, file).await;
         assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(1103)), "{job}");
     }
 
@@ -316,7 +303,7 @@ on_each_engine! {
         refused(source.post("bundle/export", json!({"encryptionSecret": SECRET, "job": "odd"})).await, 400, "INVALID_REQUEST");
         let file = source.request("get", &format!("jobs/{JOB}/download")).send().await.expect(200).body;
         for ids in ["keep", "remap"] {
-            let job = unpack(&target, &format!("ids={ids}&dry_run=true"), SECRET, file.clone()).await;
+            let job = import_bundle(&target, &format!("ids={ids}&dry_run=true"), SECRET, file.clone()).await;
             assert_eq!((&job["ids"], &job["dryRun"], job.get("withoutPassword")), (&json!(ids), &json!(true), None), "{job}");
         }
         let job = import(&target, "without_password=true", "").await.expect(200).json();

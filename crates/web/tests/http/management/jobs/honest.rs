@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vestibule_store::{Db, DbOptions};
 use vestibule_testkit::{Conditions, TestServer, on_each_engine};
 
-use super::{JOB, SECRET, export, import, ndjson, record, with_roles, work};
+use super::{JOB, SECRET, export, import, import_bundle, ndjson, record, with_roles, work};
 use crate::instance::{Instance, refused};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -102,10 +102,7 @@ on_each_engine! {
         work(&from).await;
         let file = from.request("get", &format!("jobs/{}/download", made["id"].as_str().unwrap())).send().await.expect(200).body;
         for (dry, ids) in [("true", 0), ("false", 6)] {
-            let path = format!("bundle/import?ids=remap&dry_run={dry}");
-            let job = to.request("post", &path).header("X-Vestibule-Encryption-Secret", SECRET).body(file.clone()).send().await.expect(202).json();
-            work(&to).await;
-            let job = to.get(&format!("jobs/{}", job["id"].as_str().unwrap())).await;
+            let job = import_bundle(&to, &format!("ids=remap&dry_run={dry}"), SECRET, file.clone()).await;
             assert_eq!((&job["state"], &job["counts"]["added"]), (&json!("succeeded"), &json!(3)), "{job}");
             let map = to.request("get", &format!("jobs/{}/map", job["id"].as_str().unwrap())).send().await.expect(200);
             assert_eq!(map.text().matches("\"to\"").count(), ids, "{}", map.text());
@@ -219,6 +216,8 @@ async fn a_full_disk_is_named_and_nobody_else_blamed() {
     let job: Value = at.get(&format!("jobs/{JOB}")).await;
     assert_eq!(job["state"], "paused", "{job}");
     assert!(job["counts"]["done"].as_u64() > Some(0), "{job}");
+    let why = job["warnings"][0].as_str().unwrap_or_default();
+    assert!(why.starts_with("Paused: ") && why.contains("no space left"), "{job}");
 }
 
 impl Instance<'_> {

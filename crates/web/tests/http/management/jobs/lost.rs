@@ -1,34 +1,14 @@
 //! What App ID's shapes cannot carry is named, each thing with its count; what they carry is not named, and arrives.
 
 use serde_json::{Value, json};
-use vestibule_bundle::{BundleWriter, Person, Source};
-use vestibule_crypto::random::SystemRandom;
-use vestibule_model::{id::TenantId, time::Timestamp};
 use vestibule_testkit::on_each_engine;
 
-use super::{SECRET, export, import, lines, ndjson, record, with_roles, work};
+use super::{
+    SECRET, bundle_of, export, import, import_bundle, lines, ndjson, record, with_roles, work,
+};
 use crate::instance::Instance;
 
 const HASH: &str = "$2b$04$abcdefghijklmnopqrstuuZ.2BwMNdF1axR8iGGzqP8yI.hhN0FWa";
-
-/// A bundle of these people.
-fn bundle_of(people: &[Value]) -> Vec<u8> {
-    let source = Source {
-        instance: TenantId::parse("5c5d7b0e-6a3f-4a55-9d0c-0f4a8f0f1e11").unwrap(),
-        name: String::from("elsewhere"),
-        region: String::from("local"),
-        version: String::from("1"),
-        predicate: None,
-    };
-    let random = SystemRandom::new();
-    let now = Timestamp::from_millis(1_790_000_000_000);
-    let mut writer = BundleWriter::new(Vec::new(), SECRET, source, now, &random).unwrap();
-    for person in people {
-        let person = Person::from_line(person.to_string().as_bytes()).unwrap();
-        writer.write(&person).unwrap();
-    }
-    writer.finish().unwrap().0
-}
 
 /// A directory user with a profile of which App ID's shape carries everything it has a place for.
 fn plain(number: u32) -> Value {
@@ -56,18 +36,7 @@ fn with(mut person: Value, pointer: &str, value: Value) -> Value {
 }
 
 async fn unpack(at: &Instance<'_>, people: &[Value]) {
-    let started = at
-        .request("post", "bundle/import")
-        .header("X-Vestibule-Encryption-Secret", SECRET)
-        .body(bundle_of(people))
-        .send()
-        .await
-        .expect(202)
-        .json();
-    work(at).await;
-    let job = at
-        .get(&format!("jobs/{}", started["id"].as_str().unwrap()))
-        .await;
+    let job = import_bundle(at, "", SECRET, bundle_of(people)).await;
     assert_eq!(job["counts"]["added"], people.len(), "{job}");
 }
 

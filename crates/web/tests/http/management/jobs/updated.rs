@@ -1,46 +1,15 @@
 //! A bundle that updates people who are there already, and what of it does not arrive.
 
 use serde_json::{Value, json};
-use vestibule_bundle::{BundleReader, BundleWriter, Person, Source};
-use vestibule_crypto::random::SystemRandom;
-use vestibule_model::{id::TenantId, time::Timestamp};
+use vestibule_bundle::BundleReader;
 use vestibule_testkit::on_each_engine;
 
-use super::{SECRET, import, lines, ndjson, report, with_roles, work};
+use super::{SECRET, bundle_of, import, import_bundle, lines, ndjson, report, with_roles, work};
 use crate::instance::Instance;
-
-/// A bundle of these people.
-fn bundle_of(people: &[Value]) -> Vec<u8> {
-    let source = Source {
-        instance: TenantId::parse("5c5d7b0e-6a3f-4a55-9d0c-0f4a8f0f1e11").unwrap(),
-        name: String::from("elsewhere"),
-        region: String::from("local"),
-        version: String::from("1"),
-        predicate: None,
-    };
-    let random = SystemRandom::new();
-    let now = Timestamp::from_millis(1_790_000_000_000);
-    let mut writer = BundleWriter::new(Vec::new(), SECRET, source, now, &random).unwrap();
-    for person in people {
-        let person = Person::from_line(person.to_string().as_bytes()).unwrap();
-        writer.write(&person).unwrap();
-    }
-    writer.finish().unwrap().0
-}
 
 /// Imports people as a bundle; the job when it has ended.
 async fn unpack(at: &Instance<'_>, query: &str, people: &[Value]) -> Value {
-    let started = at
-        .request("post", &format!("bundle/import?{query}"))
-        .header("X-Vestibule-Encryption-Secret", SECRET)
-        .body(bundle_of(people))
-        .send()
-        .await
-        .expect(202)
-        .json();
-    work(at).await;
-    at.get(&format!("jobs/{}", started["id"].as_str().unwrap()))
-        .await
+    import_bundle(at, query, SECRET, bundle_of(people)).await
 }
 
 /// Everybody, as a bundle has them now.
