@@ -217,7 +217,10 @@ async fn a_full_disk_is_named_and_nobody_else_blamed() {
     assert_eq!(job["state"], "paused", "{job}");
     assert!(job["counts"]["done"].as_u64() > Some(0), "{job}");
     let why = job["warnings"][0].as_str().unwrap_or_default();
-    assert!(why.starts_with("Paused: ") && why.contains("no space left"), "{job}");
+    assert!(
+        why.starts_with("Paused: ") && why.contains("no space left"),
+        "{job}"
+    );
 }
 
 impl Instance<'_> {
